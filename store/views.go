@@ -1,0 +1,263 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/duckdb/duckdb-go/v2"
+	"tapedeck/pipeline/market"
+	"tapedeck/store/lake"
+)
+
+// views are the tables as one query sees them: temporary views of its own
+// connection over one snapshot of the lake and the tail of the log.
+type views struct {
+	db       *DB
+	release  []func()
+	bytes    int64    // size of all files that the views name
+	warnings []string // what is missing from the answer, in words
+}
+
+func (v *views) close() {
+	for _, done := range v.release {
+		done()
+	}
+	v.release = nil
+}
+
+// add makes the view of one table, without the rows outside of bounds.
+func (v *views) add(ctx context.Context, conn *duckdb.Conn, table string, b bounds) error {
+	for try := 0; ; try++ {
+		s, err := v.db.config.Lake.Snapshot(ctx, table)
+		if err != nil {
+			return err
+		}
+		files, size, done, err := v.tail(ctx, s)
+		if errors.Is(err, errStale) && try < 20 {
+			done()
+			continue
+		}
+		if err != nil {
+			done()
+			return err
+		}
+		v.release = append(v.release, done)
+		v.bytes += size
+		return v.define(ctx, conn, s, files, b)
+	}
+}
+
+// tail is what the log holds beyond a snapshot. Where the log cannot be
+// reached the answer goes without it, and says so.
+func (v *views) tail(ctx context.Context, s *lake.Snapshot) ([]string, int64, func(), error) {
+	if v.db.config.Log == nil {
+		return nil, 0, func() {}, nil
+	}
+	files, size, done, err := v.db.tails[s.Table.Name].refresh(ctx, s)
+	if err == nil || errors.Is(err, errStale) || ctx.Err() != nil {
+		return files, size, done, err
+	}
+	done()
+	v.warnings = append(v.warnings, fmt.Sprintf("%s: the newest rows are missing, since the log cannot be read: %v", s.Table.Name, err))
+	return nil, 0, func() {}, nil
+}
+
+func (v *views) define(ctx context.Context, conn *duckdb.Conn, s *lake.Snapshot, tail []string, b bounds) error {
+	ends := s.Ends
+	s.Between(b.from, b.to)
+	var merged, parts []string
+	byTopic := map[int][]string{}
+	for _, f := range s.Files {
+		path, err := v.db.config.Lake.Local(ctx, f.Key)
+		if err != nil {
+			return err
+		}
+		merged = append(merged, path)
+		v.bytes += f.Size
+	}
+	for _, p := range s.Parts {
+		if p.Rows == 0 {
+			continue
+		}
+		path, err := v.db.config.Lake.Local(ctx, p.Key)
+		if err != nil {
+			return err
+		}
+		parts = append(parts, path)
+		byTopic[p.Topic] = append(byTopic[p.Topic], path)
+		v.bytes += p.Size
+	}
+	newest := 0
+	for _, e := range ends {
+		newest = max(newest, e.Topic)
+	}
+	t := s.Table
+	var fresh []string
+	for topic, paths := range byTopic {
+		fresh = append(fresh, readCSV(t, paths, topic, "zstd", ""))
+	}
+	slices.Sort(fresh)
+	if len(tail) > 0 {
+		where := ""
+		if t.Name == lake.Ticks {
+			where = " WHERE " + position(ends, newest, ">=", "true")
+		}
+		fresh = append(fresh, readCSV(t, tail, newest, "none", where))
+	}
+	var body string
+	if len(t.Key) == 0 {
+		body = logView(t, s, merged, fresh)
+	} else {
+		body = keyedView(t, merged, fresh)
+	}
+	return exec(ctx, conn, "CREATE TEMP VIEW "+name(t.Name)+" AS "+body)
+}
+
+// logView is a table whose rows are places of the log: merged files up to
+// where the manifest says, and what follows.
+func logView(t *lake.Table, s *lake.Snapshot, merged, fresh []string) string {
+	var branches []string
+	if len(merged) > 0 {
+		branches = append(branches, "SELECT "+visible(t)+", date, hour FROM "+readParquet(merged)+
+			" WHERE "+mergedFilter(s))
+	}
+	for _, f := range fresh {
+		branches = append(branches, "SELECT "+visible(t)+", "+filed(t)+" FROM ("+f+")")
+	}
+	if len(branches) == 0 {
+		return empty(t)
+	}
+	return strings.Join(branches, " UNION ALL ")
+}
+
+// mergedFilter leaves out the rows that were merged after the snapshot's manifest.
+func mergedFilter(s *lake.Snapshot) string {
+	newest := 0
+	for _, m := range s.Merged {
+		newest = max(newest, m.Topic)
+	}
+	var cases []string
+	for topic := 0; topic <= newest; topic++ {
+		cases = append(cases, position(s.Merged, topic, "<", "false"))
+	}
+	if len(cases) == 1 {
+		return cases[0]
+	}
+	var b strings.Builder
+	b.WriteString("CASE " + lake.Place)
+	for topic, c := range cases {
+		fmt.Fprintf(&b, " WHEN %d THEN %s", topic, c)
+	}
+	b.WriteString(" ELSE false END")
+	return b.String()
+}
+
+// position compares a row's offset with its partition's in a list; partitions
+// that are not in the list give otherwise.
+func position(positions []lake.Position, topic int, op, otherwise string) string {
+	var list []string
+	for _, p := range positions {
+		if p.Topic != topic || p.Partition < 0 || p.Partition > 1<<16 {
+			continue
+		}
+		for int(p.Partition) > len(list) {
+			list = append(list, "NULL")
+		}
+		list = append(list, strconv.FormatInt(p.Offset, 10))
+	}
+	if len(list) == 0 {
+		return otherwise
+	}
+	return `coalesce("offset" ` + op + ` ([` + strings.Join(list, ",") + `]::BIGINT[])["partition" + 1], ` + otherwise + `)`
+}
+
+// keyedView is a table whose rows have a key: what follows the manifest,
+// one row a key, and the merged rows that it does not replace.
+func keyedView(t *lake.Table, merged, fresh []string) string {
+	var branches []string
+	one := ""
+	if len(fresh) > 0 {
+		order := ""
+		if t.Revision != "" {
+			order = " ORDER BY " + name(t.Revision) + " DESC"
+		}
+		one = "(SELECT * FROM (" + strings.Join(fresh, " UNION ALL ") + ") QUALIFY row_number() OVER (PARTITION BY " +
+			names(t.Key) + order + ") = 1)"
+		branches = append(branches, "SELECT "+visible(t)+", "+filed(t)+" FROM "+one)
+	}
+	if len(merged) > 0 {
+		q := "SELECT " + visible(t) + ", date, hour FROM " + readParquet(merged) + " m"
+		if one != "" {
+			var same []string
+			for _, k := range t.Key {
+				same = append(same, "m."+name(k)+" = f."+name(k))
+			}
+			q += " WHERE NOT EXISTS (SELECT 1 FROM (" + strings.Join(fresh, " UNION ALL ") + ") f WHERE " + strings.Join(same, " AND ") + ")"
+		}
+		branches = append(branches, q)
+	}
+	if len(branches) == 0 {
+		return empty(t)
+	}
+	return strings.Join(branches, " UNION ALL ")
+}
+
+func visible(t *lake.Table) string {
+	var list []string
+	for _, c := range t.Visible() {
+		list = append(list, name(c.Name))
+	}
+	return strings.Join(list, ", ")
+}
+
+func names(columns []string) string {
+	quoted := make([]string, len(columns))
+	for i, c := range columns {
+		quoted[i] = name(c)
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// filed are the partition columns of rows that are not in files yet.
+func filed(t *lake.Table) string {
+	return fmt.Sprintf("strftime(%[1]s, '%%Y-%%m-%%d') AS date, strftime(%[1]s, '%%H') AS hour", name(t.Time))
+}
+
+func empty(t *lake.Table) string {
+	var list []string
+	for _, c := range t.Visible() {
+		list = append(list, "NULL::"+c.Type+" AS "+name(c.Name))
+	}
+	return "SELECT " + strings.Join(list, ", ") + ", NULL::VARCHAR AS date, NULL::VARCHAR AS hour WHERE false"
+}
+
+func readParquet(paths []string) string {
+	return "read_parquet(" + list(paths) + ", hive_partitioning = true, hive_types = {'date': VARCHAR, 'hour': VARCHAR})"
+}
+
+// readCSV is a subquery over files in the form of the parts.
+func readCSV(t *lake.Table, paths []string, topic int, compression, where string) string {
+	var columns []string
+	for _, c := range t.Columns {
+		columns = append(columns, quote(c.Name)+": "+quote(c.Type))
+	}
+	return fmt.Sprintf(`SELECT *, %d AS %s FROM read_csv(%s, columns = {%s}, header = true, auto_detect = false, delim = ',', quote = '"', escape = '"', nullstr = '', compression = '%s')%s`,
+		topic, lake.Place, list(paths), strings.Join(columns, ", "), compression, where)
+}
+
+func list(paths []string) string {
+	quoted := make([]string, len(paths))
+	for i, p := range paths {
+		quoted[i] = quote(p)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
+
+// bounds are the own times that a query asks for; zero is open.
+type bounds struct {
+	from, to market.Time // from <= time < to
+}
