@@ -66,12 +66,40 @@ func (db *DB) Query(ctx context.Context, sql string, o Options) (*Rows, error) {
 	}
 	r.ctx, r.cancel = context.WithTimeoutCause(ctx, timeout,
 		fmt.Errorf("the query took longer than %v and was stopped; ask for less, e.g. fewer days", timeout))
-	if err := r.open(sql, o); err != nil {
+	for try := 0; ; try++ {
+		err := r.open(sql, o)
+		if err == nil {
+			return r, nil
+		}
+		lost := lostFile(err)
 		err = r.explain(err)
-		r.Close()
-		return nil, err
+		if !lost || try == 3 || r.ctx.Err() != nil {
+			r.Close()
+			return nil, err
+		}
+		r.reset()
 	}
-	return r, nil
+}
+
+// lostFile says that a file went away between the listing and the reading,
+// as happens to a query that outlives the lake's grace: it starts again.
+func lostFile(err error) bool {
+	var e *duckdb.Error
+	return errors.As(err, &e) && e.Type == duckdb.ErrorTypeIO && strings.Contains(e.Msg, "No such file") ||
+		errors.As(err, &e) && e.Type == duckdb.ErrorTypeIO && strings.Contains(e.Msg, "No files found")
+}
+
+// reset brings the query back to where it was before open.
+func (r *Rows) reset() {
+	if r.rows != nil {
+		r.rows.Close()
+	}
+	if r.conn != nil {
+		r.conn.Close()
+	}
+	r.views.close()
+	r.views, r.conn, r.rows, r.columns = &views{db: r.db}, nil, nil, nil
+	r.page, r.pages, r.spooled = 0, 0, false
 }
 
 func (r *Rows) open(sql string, o Options) error {

@@ -198,10 +198,13 @@ func (c *Chain) Gap(from, to int64) error {
 // milliseconds between producers, so that its highest hour counts.
 func (c *Chain) draft(hour Hour) *draft {
 	if hour > c.hour {
-		if c.open != nil {
+		if c.open != nil && c.hour != 0 {
 			c.close()
 		}
 		c.hour = hour
+		if c.open != nil { // a gap before the first record has no hour of its own
+			c.open.head.Hour = hour
+		}
 	}
 	if c.open == nil {
 		d := &draft{}

@@ -128,8 +128,9 @@ func (l *Lake) nextSeal(ctx context.Context, last *seal, topics []string, now ma
 			return nil, err
 		}
 		for _, parts := range chains[topic] {
-			if len(parts) > 0 {
-				if h := max(parts[0].Hour, last.hour+1); hour < 0 || h < hour {
+			// A gap before the first record has hour 0, and counts as its successor.
+			if i := slices.IndexFunc(parts, func(h *partHead) bool { return h.Hour != 0 }); i >= 0 {
+				if h := max(parts[i].Hour, last.hour+1); hour < 0 || h < hour {
 					hour = h
 				}
 			}
