@@ -1,8 +1,14 @@
-// Package feed brings ticks from the world into the log: recorded files, the
-// providers' web services and a simulated market, all behind one Source. A
-// source promises that it loses nothing it was given, that it says in words
-// what is wrong, that it backs off instead of spinning and never gives up by
-// itself. It knows nothing of the log: a Sink takes its ticks and clocks.
+// Package feed brings ticks from the world into the log: a simulated market,
+// recorded files, Yahoo, Alpha Vantage. Each is a Source, and each keeps the
+// same contract, which one test checks for all of them.
+//
+// Hand-over is lossless: a source waits for a slow log and drops nothing.
+// Ticks of a symbol come in the order of their time, and each second of its
+// own running time a source writes a clock, so that everything that is later
+// computed from the log is a function of the log. Trouble that may pass is
+// retried inside the source, at a civil pace, and said in words.
+//
+// A source knows nothing of Kafka, files of the lake or screens.
 package feed
 
 import (
@@ -12,34 +18,67 @@ import (
 )
 
 // Source brings ticks from one place in the world into the log.
+//
+// A source calls its Sink from one goroutine at a time and not after Run has
+// returned. It gives each symbol's ticks in the order of their time, a Clock
+// each second of its own running time, and one Clock with End when it ends by
+// itself; no tick comes that is older than a clock before it. It holds no more
+// than a bounded number of ticks that the sink has not taken.
 type Source interface {
+	// Name is the kind of source: sim, replay, yahoo or alphavantage. It is
+	// also the Source of its ticks and clocks.
 	Name() string
-	ID() string // what exactly is being read (replay: content identity of the file(s)); rows are numbered within it; "" where rows have no numbers
+
+	// ID says what exactly is being read, so that an interrupted reading can go
+	// on: of a replay the identity of the files' content. Rows are numbered
+	// within it. It is empty where rows have no numbers.
+	ID() string
+
+	// Run brings ticks until the source has ended (nil), ctx is done
+	// (ctx.Err()) or the sink fails (its error).
 	Run(ctx context.Context, out Sink) error
 }
 
-// Sink takes what a Source brings. All methods are called from one goroutine.
+// Sink takes what a source brings.
 type Sink interface {
-	Tick(t *market.Tick, row int64) error // lossless, blocks; row from 1, 0 where none
-	Clock(c market.Clock) error           // written into every partition
+	// Tick writes t into the log. It is lossless: it blocks while the log is
+	// slow. t is only read during the call. row is the row's number in the
+	// source, from 1; 0 where it has none.
+	Tick(t *market.Tick, row int64) error
+
+	// Clock is written into every partition.
+	Clock(c market.Clock) error
+
+	// Flush hands what is buffered to the log now.
 	Flush() error
+
+	// Say gives the source's state in words, for the screen. The newest counts.
 	Say(Condition)
 }
 
-// Level is how a source feels.
+// Condition is how a source fares.
+type Condition struct {
+	Level    Level
+	Text     string      // a short sentence for the screen, lower case, without full stop
+	Progress float64     // 0 to 1 of what Text names; below 0 is unknown
+	Until    market.Time // when the source tries again; 0 is none
+}
+
+// Level is how well a source fares.
 type Level uint8
 
 // The levels.
 const (
-	OK Level = iota
-	Busy
-	Trouble
+	OK      Level = iota
+	Busy          // doing something that delays its ticks: history, a backfill, a jump after a pause
+	Trouble       // not bringing what it should
 )
 
-// Condition is what a source says about itself, for the screen.
-type Condition struct {
-	Level    Level
-	Text     string      // plain words
-	Progress float64     // 0 to 1 where there is an end
-	Until    market.Time // when it tries again, 0 where it does not wait
+var levelNames = [...]string{"ok", "busy", "trouble"}
+
+func (l Level) String() string {
+	if int(l) < len(levelNames) {
+		return levelNames[l]
+	}
+	return "trouble"
 }
