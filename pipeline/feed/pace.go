@@ -102,7 +102,7 @@ func (p *pace) skip(ctx context.Context, t market.Time, hurry bool) (bool, error
 	if err := p.out.Flush(); err != nil {
 		return false, err
 	}
-	p.out.Say(Condition{Text: fmt.Sprintf("nothing was recorded from %s to %s (%s); going on there",
+	p.out.Say(Condition{Level: Busy, Progress: -1, Text: fmt.Sprintf("nothing was recorded from %s to %s (%s); going on there",
 		clockText(p.at), clockText(t), t.Sub(p.at).Round(time.Second)), Until: market.At(p.wall().Add(gapPause))})
 	return true, sleep(ctx, gapPause)
 }

@@ -48,7 +48,7 @@ func (r *ReplayRows) Run(ctx context.Context, out Sink) error {
 	pace.begin(out)
 	var row int64
 	condition := func() Condition {
-		return Condition{Text: fmt.Sprintf("replaying history %s, now %s: %d rows", pace.speedText(), clockText(pace.at), row)}
+		return Condition{Progress: -1, Text: fmt.Sprintf("replaying history %s, now %s: %d rows", pace.speedText(), clockText(pace.at), row)}
 	}
 	rejects, _ := out.(RejectSink)
 	received := market.At(pace.wall())
