@@ -95,6 +95,12 @@ func (c *Client) RunGroup(ctx context.Context, g GroupConfig, newWorker func(par
 	for _, m := range gr.members {
 		m.closeQueue()
 	}
+	if gr.fatal {
+		// librdkafka does not close a consumer that failed for good, and
+		// confluent-kafka-go's Close would wait for it for ever: it stays
+		// behind, reading nothing, until the process ends.
+		return errors.Join(err, kc.Unassign())
+	}
 	if cerr := kc.Close(); cerr != nil {
 		err = errors.Join(err, fmt.Errorf("leave group %s: %w", g.Name, cerr))
 	}
@@ -113,6 +119,7 @@ type group struct {
 	ctx       context.Context // of this run
 	cancel    context.CancelFunc
 	members   map[int32]*member // by partition
+	fatal     bool              // librdkafka's consumer has failed for good
 }
 
 func (g *group) run() error {
@@ -124,6 +131,7 @@ func (g *group) run() error {
 		if !ok {
 			continue
 		}
+		g.fatal = g.fatal || err.IsFatal()
 		switch {
 		case err.Code() == kafka.ErrFencedInstanceID:
 			return fmt.Errorf("group %s, instance %q: %w", g.cfg.Name, g.cfg.Instance, ErrFenced)
