@@ -1,0 +1,153 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+)
+
+// requestTimeout bounds one question to the cluster.
+const requestTimeout = 10 * time.Second
+
+// Client is a connection to the log, safe for concurrent use. Producers,
+// groups, followers and reads each add connections of their own.
+type Client struct {
+	cfg        Config
+	log        *slog.Logger
+	base       *kafka.Producer // carries admin; nothing is produced with it
+	admin      *kafka.AdminClient
+	partitions sync.Map // topic → int
+	health     *health
+	logs       chan kafka.LogEvent
+	readers    readerPool
+	batches    sync.Pool // of *batch
+	wait       sync.WaitGroup
+	done       chan struct{}
+	closing    sync.Once
+}
+
+// Open makes a client. It does not wait for a broker: see Ping.
+func Open(cfg Config, log *slog.Logger) (*Client, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	c := &Client{
+		cfg:  cfg,
+		log:  log,
+		logs: make(chan kafka.LogEvent, 1000),
+		done: make(chan struct{}),
+	}
+	c.health = newHealth(cfg.OnTrouble, log, c.Ping)
+	c.readers.client = c
+	m := cfg.common()
+	delete(m, "allow.auto.create.topics") // a consumer's
+	m["go.events.channel.size"] = 64
+	m["go.produce.channel.size"] = 1
+	base, err := kafka.NewProducer(c.logging(m))
+	if err != nil {
+		return nil, fmt.Errorf("open log client: %w", err)
+	}
+	c.base = base
+	if c.admin, err = kafka.NewAdminClientFromProducer(base); err != nil {
+		base.Close()
+		return nil, fmt.Errorf("open log client: %w", err)
+	}
+	c.wait.Go(func() { c.forwardLogs() })
+	c.wait.Go(func() { c.watchEvents(base.Events()) })
+	return c, nil
+}
+
+// Close ends the client. Producers, groups and followers end before it.
+func (c *Client) Close() error {
+	c.closing.Do(func() {
+		c.health.close()
+		c.readers.close()
+		c.admin.Close()
+		c.base.Close()
+		close(c.done)
+		c.wait.Wait()
+	})
+	return nil
+}
+
+// Config is what the client was opened with.
+func (c *Client) Config() Config { return c.cfg }
+
+// Trouble says in a sentence what is wrong with the connection; empty when
+// nothing is known to be.
+func (c *Client) Trouble() string { return c.health.sentence() }
+
+// Ping asks the cluster for a sign of life.
+func (c *Client) Ping(ctx context.Context) error {
+	_, err := c.admin.DescribeCluster(ctx, kafka.SetAdminRequestTimeout(requestTimeout))
+	if err != nil {
+		return fmt.Errorf("ask %s for a sign of life: %w", strings.Join(c.cfg.Brokers, ","), plain(err))
+	}
+	return nil
+}
+
+// watchEvents hands a librdkafka client's errors to the health of the
+// connection until the client closes.
+func (c *Client) watchEvents(events <-chan kafka.Event) {
+	for ev := range events {
+		if err, ok := ev.(kafka.Error); ok {
+			c.health.report(err)
+		}
+	}
+}
+
+// logging adds to a client's settings that it logs to forwardLogs.
+func (c *Client) logging(m kafka.ConfigMap) *kafka.ConfigMap {
+	m["go.logs.channel.enable"] = true
+	m["go.logs.channel"] = c.logs
+	return &m
+}
+
+// forwardLogs writes librdkafka's log lines to ours.
+func (c *Client) forwardLogs() {
+	for {
+		select {
+		case l := <-c.logs:
+			c.log.Log(context.Background(), logLevel(l), "kafka: "+l.Message, "client", l.Name, "tag", l.Tag)
+		case <-c.done:
+			return
+		}
+	}
+}
+
+// logLevel maps syslog's levels. A lost connection is an error to librdkafka
+// and ordinary to us: health says it once, in words.
+func logLevel(l kafka.LogEvent) slog.Level {
+	switch {
+	case l.Tag == "FAIL" || l.Tag == "ERROR" || l.Level >= 6:
+		return slog.LevelDebug
+	case l.Level <= 3:
+		return slog.LevelError
+	default:
+		return slog.LevelWarn
+	}
+}
+
+// sleep waits for d or until ctx ends, whose error it then returns.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// isCode tells whether err is librdkafka's error of this code.
+func isCode(err error, code kafka.ErrorCode) bool {
+	e, ok := errors.AsType[kafka.Error](err)
+	return ok && e.Code() == code
+}

@@ -1,0 +1,161 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+)
+
+// health turns what librdkafka's clients complain about into one sentence on
+// the connection, and finds out when the trouble is over.
+type health struct {
+	tell func(string) // may be nil
+	log  *slog.Logger
+	ping func(context.Context) error
+
+	ctx    context.Context // ends with the client
+	cancel context.CancelFunc
+	wait   sync.WaitGroup
+
+	mu      sync.Mutex
+	trouble string
+	probing bool
+}
+
+// probeEvery is how often a connection in trouble is tried.
+const probeEvery = time.Second
+
+func newHealth(tell func(string), log *slog.Logger, ping func(context.Context) error) *health {
+	h := &health{tell: tell, log: log, ping: ping}
+	h.ctx, h.cancel = context.WithCancel(context.Background())
+	return h
+}
+
+func (h *health) close() {
+	h.mu.Lock()
+	h.probing = true // no probe starts from here on
+	h.mu.Unlock()
+	h.cancel()
+	h.wait.Wait()
+}
+
+func (h *health) sentence() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.trouble
+}
+
+// report takes in an error that a client raised by itself.
+func (h *health) report(err kafka.Error) {
+	s := troubleSentence(err)
+	if s == "" {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ctx.Err() != nil {
+		return
+	}
+	h.say(s)
+	if !h.probing {
+		h.probing = true
+		h.wait.Go(h.probe)
+	}
+}
+
+// say notes the sentence and passes it on when it is new. The caller holds mu.
+func (h *health) say(s string) {
+	if s == h.trouble {
+		return
+	}
+	if s == "" {
+		h.log.Info("kafka: connected again")
+	} else {
+		h.log.Warn("kafka: " + s)
+	}
+	h.trouble = s
+	if h.tell != nil {
+		h.tell(s)
+	}
+}
+
+// probe asks for a sign of life until there is one.
+func (h *health) probe() {
+	for sleep(h.ctx, probeEvery) == nil {
+		ctx, cancel := context.WithTimeout(h.ctx, 2*time.Second)
+		err := h.ping(ctx)
+		cancel()
+		if err == nil {
+			h.mu.Lock()
+			h.probing = false
+			h.say("")
+			h.mu.Unlock()
+			return
+		}
+	}
+}
+
+// brokerName finds the address in librdkafka's messages, which begin
+// "sasl_plaintext://127.0.0.1:9092/bootstrap: …" or "127.0.0.1:9092/1: …".
+var brokerName = regexp.MustCompile(`(?:[a-z_]+://)?([A-Za-z0-9_.\-\[\]:]+:\d+)/`)
+
+// troubleSentence says what err means to whoever reads a status line; empty:
+// nothing to say.
+func troubleSentence(err kafka.Error) string {
+	broker := "the broker"
+	if m := brokerName.FindStringSubmatch(err.String()); m != nil {
+		broker = "broker " + m[1]
+	}
+	switch err.Code() {
+	case kafka.ErrTransport:
+		return broker + " away, retrying"
+	case kafka.ErrAllBrokersDown:
+		return "every broker away, retrying"
+	case kafka.ErrResolve:
+		return "the name of " + broker + " cannot be resolved, retrying; check kafka.brokers and DNS"
+	case kafka.ErrAuthentication, kafka.ErrSaslAuthenticationFailed:
+		return broker + " refuses the credentials; check kafka.security"
+	case kafka.ErrSsl:
+		return "no secure connection to " + broker + "; check kafka.security.ca and the broker's certificate"
+	case kafka.ErrTopicAuthorizationFailed, kafka.ErrGroupAuthorizationFailed, kafka.ErrClusterAuthorizationFailed:
+		return "the user may not do this on the cluster; check its ACLs (" + err.String() + ")"
+	case kafka.ErrTimedOut, kafka.ErrTimedOutQueue, kafka.ErrMaxPollExceeded, kafka.ErrPartitionEOF, kafka.ErrNoError:
+		return ""
+	case kafka.ErrFencedInstanceID:
+		return "another process has taken this instance's place in the group"
+	}
+	if err.IsFatal() {
+		return "the log client failed: " + err.String()
+	}
+	return ""
+}
+
+// plain makes an error of librdkafka readable where a sentence is known.
+func plain(err error) error {
+	e, ok := errors.AsType[kafka.Error](err)
+	if !ok {
+		return err
+	}
+	switch e.Code() {
+	case kafka.ErrTransport, kafka.ErrAllBrokersDown, kafka.ErrResolve, kafka.ErrAuthentication, kafka.ErrSsl:
+		return &plainError{strings.TrimSuffix(troubleSentence(e), ", retrying"), err}
+	case kafka.ErrTimedOut, kafka.ErrTimedOutQueue:
+		return &plainError{"no answer in time", err}
+	}
+	return err
+}
+
+// plainError is an error in our words with its cause.
+type plainError struct {
+	words string
+	cause error
+}
+
+func (e *plainError) Error() string { return e.words }
+func (e *plainError) Unwrap() error { return e.cause }

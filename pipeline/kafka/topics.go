@@ -1,0 +1,295 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+)
+
+// The topics, without their prefix.
+const (
+	Ticks       = "ticks"
+	Bars        = "bars"
+	Features    = "features"
+	Alerts      = "alerts"
+	Predictions = "predictions"
+	DeadLetters = "dead-letters"
+	Rules       = "rules"
+	State       = "state"
+	Feeds       = "feeds"
+	Status      = "status"
+)
+
+// Topics lists them all.
+func Topics() []string {
+	return []string{Ticks, Bars, Features, Alerts, Predictions, DeadLetters, Rules, State, Feeds, Status}
+}
+
+// Topic is what the log knows of one of its topics.
+type Topic struct {
+	Name       string // without the prefix
+	ID         string // changes when a topic is deleted and made again; empty when the cluster has no topic ids
+	Partitions int
+	Created    bool // by this call
+}
+
+// topicSpec is how a topic is made.
+type topicSpec struct {
+	name       string
+	partitions int
+	maxBytes   int
+	config     map[string]string
+}
+
+// spec is how the topic of this name is made under c.
+func (c Config) spec(name string) topicSpec {
+	s := topicSpec{name: name, partitions: c.Partitions, maxBytes: recordMaxBytes}
+	retention, maxBytes, policy := c.Retention.Milliseconds(), c.MaxBytes, "delete"
+	switch name {
+	case Rules, State:
+		s.maxBytes = StateMaxBytes
+		policy, retention, maxBytes = "compact", -1, -1
+	case Feeds:
+		s.partitions = 1
+	case Status:
+		s.partitions = 1
+		retention = min(retention, time.Hour.Milliseconds())
+	}
+	s.config = map[string]string{}
+	if c.Embedded {
+		// The embedded broker compacts by deleting a partition and writing it
+		// again, and forgets the offsets of a partition that retention has
+		// emptied; a kill -9 at the wrong moment would lose rules or begin at
+		// offset 0. So there it neither compacts nor expires: see Client.Trim.
+		policy, retention, maxBytes = "delete", -1, -1
+		s.config["segment.bytes"] = strconv.Itoa(32 << 20)
+	} else if c.MinInSync > 0 {
+		s.config["min.insync.replicas"] = strconv.Itoa(c.MinInSync)
+	}
+	s.config["cleanup.policy"] = policy
+	s.config["retention.ms"] = strconv.FormatInt(retention, 10)
+	s.config["retention.bytes"] = strconv.FormatInt(maxBytes, 10)
+	s.config["compression.type"] = "producer"
+	// The limit is on a batch, which is larger than its record.
+	s.config["max.message.bytes"] = strconv.Itoa(s.maxBytes + 64<<10)
+	if policy == "compact" {
+		s.config["segment.ms"] = strconv.FormatInt(time.Hour.Milliseconds(), 10) // the active segment is never compacted
+		s.config["min.cleanable.dirty.ratio"] = "0.2"
+	}
+	return s
+}
+
+// EnsureTopics makes the topics that are missing, with their settings, and
+// returns all of them in the order of Topics. Topics that exist are left as
+// they are; ErrPartitions when one has another partition count, since keys
+// would change partition under their readers.
+func (c *Client) EnsureTopics(ctx context.Context) ([]Topic, error) {
+	have, err := c.describeTopics(ctx, Topics())
+	if err != nil {
+		return nil, fmt.Errorf("look for the topics: %w", err)
+	}
+	var missing []kafka.TopicSpecification
+	for _, name := range Topics() {
+		s := c.cfg.spec(name)
+		t, ok := have[name]
+		if !ok {
+			replication := c.cfg.Replication
+			if replication == 0 {
+				replication = -1
+			}
+			missing = append(missing, kafka.TopicSpecification{
+				Topic: c.cfg.Prefix + name, NumPartitions: s.partitions, ReplicationFactor: replication, Config: s.config,
+			})
+			continue
+		}
+		if t.Partitions != s.partitions {
+			return nil, fmt.Errorf("topic %s has %d partitions and the configuration says %d: %w; set kafka.partitions to %d, "+
+				"or choose a new kafka.prefix and rebuild from the lake",
+				c.cfg.Prefix+name, t.Partitions, s.partitions, ErrPartitions, t.Partitions)
+		}
+	}
+	if len(missing) > 0 {
+		results, err := c.admin.CreateTopics(ctx, missing, kafka.SetAdminOperationTimeout(30*time.Second))
+		if err != nil {
+			return nil, fmt.Errorf("create topics: %w", err)
+		}
+		for _, r := range results {
+			if r.Error.Code() != kafka.ErrNoError && r.Error.Code() != kafka.ErrTopicAlreadyExists {
+				return nil, fmt.Errorf("create topic %s: %w", r.Topic, r.Error)
+			}
+		}
+		if have, err = c.awaitTopics(ctx, len(Topics())); err != nil {
+			return nil, err
+		}
+		for _, m := range missing {
+			name := m.Topic[len(c.cfg.Prefix):]
+			t := have[name]
+			if t.Partitions != m.NumPartitions { // another process made it meanwhile
+				return nil, fmt.Errorf("topic %s has %d partitions and the configuration says %d: %w",
+					m.Topic, t.Partitions, m.NumPartitions, ErrPartitions)
+			}
+			t.Created = true
+			have[name] = t
+		}
+	}
+	topics := make([]Topic, 0, len(have))
+	for _, name := range Topics() {
+		topics = append(topics, have[name])
+	}
+	return topics, nil
+}
+
+// awaitTopics waits until the cluster shows n of our topics: it answers before
+// every broker knows of a new one.
+func (c *Client) awaitTopics(ctx context.Context, n int) (map[string]Topic, error) {
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
+		have, err := c.describeTopics(ctx, Topics())
+		if err != nil {
+			return nil, fmt.Errorf("wait for new topics: %w", err)
+		}
+		if len(have) == n {
+			return have, nil
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return nil, fmt.Errorf("wait for new topics: %w", err)
+		}
+	}
+}
+
+// describeTopics returns those of names that exist.
+func (c *Client) describeTopics(ctx context.Context, names []string) (map[string]Topic, error) {
+	full := make([]string, len(names))
+	for i, name := range names {
+		full[i] = c.cfg.Prefix + name
+	}
+	result, err := c.admin.DescribeTopics(ctx, kafka.NewTopicCollectionOfTopicNames(full), kafka.SetAdminRequestTimeout(requestTimeout))
+	if err != nil {
+		return nil, err
+	}
+	topics := make(map[string]Topic, len(names))
+	for _, d := range result.TopicDescriptions {
+		switch d.Error.Code() {
+		case kafka.ErrUnknownTopicOrPart, kafka.ErrUnknownTopic:
+			continue
+		case kafka.ErrNoError:
+		default:
+			return nil, fmt.Errorf("topic %s: %w", d.Name, d.Error)
+		}
+		name := d.Name[len(c.cfg.Prefix):]
+		id := d.TopicID.String()
+		if id == zeroTopicID {
+			id = ""
+		}
+		topics[name] = Topic{Name: name, ID: id, Partitions: len(d.Partitions)}
+		c.partitions.Store(name, len(d.Partitions))
+	}
+	return topics, nil
+}
+
+// zeroTopicID is how the client writes the id of a topic without one.
+const zeroTopicID = "AAAAAAAAAAAAAAAAAAAAAA"
+
+// TopicID is the id of a topic: another one means another log under the old
+// name. ErrUnknownTopic when there is none.
+func (c *Client) TopicID(ctx context.Context, topic string) (string, error) {
+	topics, err := c.describeTopics(ctx, []string{topic})
+	if err != nil {
+		return "", fmt.Errorf("look up topic %s: %w", topic, err)
+	}
+	t, ok := topics[topic]
+	if !ok {
+		return "", fmt.Errorf("%w: %s", ErrUnknownTopic, c.cfg.Prefix+topic)
+	}
+	return t.ID, nil
+}
+
+// Partitions is how many partitions a topic has. It is asked of the cluster
+// once and never changes.
+func (c *Client) Partitions(ctx context.Context, topic string) (int, error) {
+	if n, ok := c.partitions.Load(topic); ok {
+		return n.(int), nil
+	}
+	topics, err := c.describeTopics(ctx, []string{topic})
+	if err != nil {
+		return 0, fmt.Errorf("look up topic %s: %w", topic, err)
+	}
+	t, ok := topics[topic]
+	if !ok {
+		return 0, fmt.Errorf("%w: %s", ErrUnknownTopic, c.cfg.Prefix+topic)
+	}
+	return t.Partitions, nil
+}
+
+// Range is what a partition holds: offsets from Low up to, not including, High.
+type Range struct{ Low, High int64 }
+
+// Offsets returns what each partition of a topic holds, by partition.
+func (c *Client) Offsets(ctx context.Context, topic string) ([]Range, error) {
+	n, err := c.Partitions(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	ranges := make([]Range, n)
+	name := c.cfg.Prefix + topic
+	for _, spec := range []kafka.OffsetSpec{kafka.EarliestOffsetSpec, kafka.LatestOffsetSpec} {
+		ask := make(map[kafka.TopicPartition]kafka.OffsetSpec, n)
+		for p := range n {
+			ask[kafka.TopicPartition{Topic: &name, Partition: int32(p)}] = spec
+		}
+		result, err := c.admin.ListOffsets(ctx, ask, kafka.SetAdminRequestTimeout(requestTimeout))
+		if err != nil {
+			return nil, fmt.Errorf("ask for the offsets of %s: %w", topic, err)
+		}
+		for tp, info := range result.ResultInfos {
+			if info.Error.Code() != kafka.ErrNoError {
+				return nil, fmt.Errorf("ask for the offsets of %s partition %d: %w", topic, tp.Partition, info.Error)
+			}
+			if spec == kafka.EarliestOffsetSpec {
+				ranges[tp.Partition].Low = int64(info.Offset)
+			} else {
+				ranges[tp.Partition].High = int64(info.Offset)
+			}
+		}
+	}
+	return ranges, nil
+}
+
+// Trim lets the records of a topic below the given offsets, by partition, go.
+// A partition keeps its last record, so that its offsets go on after it; what
+// has gone already is no error. On the embedded broker disk space comes back in
+// steps of a segment, and a crash may bring some of the records back.
+func (c *Client) Trim(ctx context.Context, topic string, below map[int32]int64) error {
+	ranges, err := c.Offsets(ctx, topic)
+	if err != nil {
+		return err
+	}
+	name := c.cfg.Prefix + topic
+	var ask []kafka.TopicPartition
+	for p, offset := range below {
+		if int(p) >= len(ranges) || p < 0 {
+			return fmt.Errorf("trim %s: it has no partition %d", topic, p)
+		}
+		r := ranges[p]
+		if offset = min(offset, r.High-1); offset > r.Low {
+			ask = append(ask, kafka.TopicPartition{Topic: &name, Partition: p, Offset: kafka.Offset(offset)})
+		}
+	}
+	if len(ask) == 0 {
+		return nil
+	}
+	result, err := c.admin.DeleteRecords(ctx, ask, kafka.SetAdminRequestTimeout(requestTimeout))
+	if err != nil {
+		return fmt.Errorf("trim %s: %w", topic, err)
+	}
+	var errs []error
+	for _, r := range result.DeleteRecordsResults {
+		if r.TopicPartition.Error != nil {
+			errs = append(errs, fmt.Errorf("trim %s partition %d: %w", topic, r.TopicPartition.Partition, r.TopicPartition.Error))
+		}
+	}
+	return errors.Join(errs...)
+}
