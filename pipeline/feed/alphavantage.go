@@ -230,8 +230,8 @@ func (r *alphaRun) ask(ctx context.Context) {
 			continue
 		}
 		until, level, text := r.failed(err)
-		c = Condition{Level: level, Text: text, Until: until}
-		if !r.send(ctx, alphaEvent{says: &c, round: event.round}) {
+		trouble := &Condition{Level: level, Text: text, Until: until}
+		if !r.send(ctx, alphaEvent{says: trouble, round: event.round}) {
 			return
 		}
 		if until > 0 && sleep(ctx, until.Sub(market.At(r.cfg.Now()))) != nil {

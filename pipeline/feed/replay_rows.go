@@ -65,7 +65,7 @@ func (r *ReplayRows) Run(ctx context.Context, out Sink) error {
 		t.Source = pace.source
 		if err := t.Validate(); err != nil {
 			if rejects != nil {
-				if err := rejects.Reject(row, t.Symbol, err.Error(), fmt.Appendf(nil, "%+v", t)); err != nil {
+				if err := rejects.Reject(row, t.Symbol, err.Error(), market.AppendTick(nil, &t)); err != nil {
 					return err
 				}
 			}
