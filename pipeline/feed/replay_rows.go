@@ -44,6 +44,9 @@ func (r *ReplayRows) Resume(row int64) { r.resume = row }
 
 // Run replays until the rows end, ctx ends, or the sink or the iterator fails.
 func (r *ReplayRows) Run(ctx context.Context, out Sink) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	pace := r.pace
 	pace.begin(out)
 	var row int64

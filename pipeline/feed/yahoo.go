@@ -224,7 +224,7 @@ func (r *yahooRun) send(ctx context.Context, e yahooEvent) bool {
 }
 
 // flushSoon is how long a tick may wait for company.
-const flushSoon = 20 * time.Millisecond
+const flushSoon = 100 * time.Millisecond
 
 func (r *yahooRun) serve(ctx context.Context) error {
 	second := time.NewTicker(r.times.second)
