@@ -19,11 +19,11 @@ import (
 
 // Source brings ticks from one place in the world into the log.
 //
-// A source calls its Sink from one goroutine at a time and not after Run has
-// returned. It gives each symbol's ticks in the order of their time, a Clock
-// each second of its own running time, and one Clock with End when it ends by
-// itself; no tick comes that is older than a clock before it. It holds no more
-// than a bounded number of ticks that the sink has not taken.
+// A source calls its Sink from one goroutine at a time (Say from any) and not
+// after Run has returned. It gives each symbol's ticks in the order of their
+// time, a Clock each second of its own running time, and one Clock with End
+// when it ends by itself; no tick comes that is older than a clock before it.
+// It holds no more than a bounded number of ticks that the sink has not taken.
 type Source interface {
 	// Name is the kind of source: sim, replay, yahoo or alphavantage. It is
 	// also the Source of its ticks and clocks.
@@ -49,10 +49,12 @@ type Sink interface {
 	// Clock is written into every partition.
 	Clock(c market.Clock) error
 
-	// Flush hands what is buffered to the log now.
+	// Flush hands what is buffered to the log now. A source calls it when it
+	// is about to wait, so up to some ten times a second.
 	Flush() error
 
-	// Say gives the source's state in words, for the screen. The newest counts.
+	// Say gives the source's state in words, for the screen; the newest counts.
+	// It never blocks, and may be called from any goroutine.
 	Say(Condition)
 }
 
