@@ -75,6 +75,7 @@ type DB struct {
 	temp      string // removed by Close
 	tails     map[string]*tail
 	guard     *guard
+	memory    int64 // MemoryLimit in bytes
 
 	mu     sync.Mutex
 	number int // of temporary files
@@ -103,7 +104,7 @@ func Open(ctx context.Context, config Config, log *slog.Logger) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	db := &DB{config: config, log: log, temp: temp, tails: make(map[string]*tail)}
+	db := &DB{config: config, log: log, temp: temp, tails: make(map[string]*tail), memory: parseSize(config.MemoryLimit)}
 	for _, t := range lake.Tables() {
 		db.tails[t.Name] = newTail(db, t)
 	}
@@ -164,7 +165,6 @@ func (db *DB) settings() []string {
 		"SET allow_community_extensions = false",
 		"SET allow_persistent_secrets = false",
 		"SET enable_external_file_cache = false", // merged files are replaced in place
-		"SET max_expression_depth = 500",
 		"SET allowed_directories = [" + strings.Join(allowed, ", ") + "]",
 		"SET enable_external_access = false",
 	}

@@ -64,8 +64,12 @@ func (db *DB) Query(ctx context.Context, sql string, o Options) (*Rows, error) {
 	if o.Timeout > 0 {
 		timeout = min(timeout, o.Timeout)
 	}
-	r.ctx, r.cancel = context.WithTimeoutCause(ctx, timeout,
+	bounded, cancel := context.WithTimeoutCause(ctx, timeout,
 		fmt.Errorf("the query took longer than %v and was stopped; ask for less, e.g. fewer days", timeout))
+	watched, stop := context.WithCancelCause(bounded)
+	r.ctx = watched
+	r.cancel = func() { stop(nil); cancel() }
+	go db.watch(watched, stop)
 	for try := 0; ; try++ {
 		err := r.open(sql, o)
 		if err == nil {
