@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -180,7 +181,7 @@ func (c *Client) describeTopics(ctx context.Context, names []string) (map[string
 			return nil, fmt.Errorf("topic %s: %w", d.Name, d.Error)
 		}
 		name := d.Name[len(c.cfg.Prefix):]
-		id := d.TopicID.String()
+		id := textID.Replace(d.TopicID.String())
 		if id == zeroTopicID {
 			id = ""
 		}
@@ -293,3 +294,6 @@ func (c *Client) Trim(ctx context.Context, topic string, below map[int32]int64) 
 	}
 	return errors.Join(errs...)
 }
+
+// textID turns the client's form of a topic id into Kafka's own, which is safe in paths.
+var textID = strings.NewReplacer("+", "-", "/", "_")
