@@ -13,6 +13,11 @@ import (
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
 
+var (
+	discard    = slog.New(slog.DiscardHandler)
+	background = context.Background()
+)
+
 // testLog is a log under test. Each open gives another client.
 type testLog struct {
 	config func() Config
@@ -28,7 +33,7 @@ func (l testLog) withPrefix(t *testing.T) Config {
 
 func openClient(t testing.TB, cfg Config) *Client {
 	t.Helper()
-	c, err := Open(cfg, slog.New(slog.DiscardHandler))
+	c, err := Open(cfg, discard)
 	if err != nil {
 		t.Fatal(err)
 	}
