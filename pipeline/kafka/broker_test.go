@@ -44,7 +44,7 @@ func closeBroker(t testing.TB, b *Broker) {
 
 func TestEmbeddedLog(t *testing.T) {
 	b := openBroker(t, t.TempDir())
-	defer closeBroker(t, b)
+	t.Cleanup(func() { closeBroker(t, b) })
 	runLogContract(t, testLog{config: func() Config { return b.Config(DefaultConfig()) }})
 }
 
@@ -82,6 +82,7 @@ func TestBrokerRefusesStrangers(t *testing.T) {
 
 // TestReopenedBroker closes the broker under its clients and opens it again.
 func TestReopenedBroker(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	b := openBroker(t, dir)
 	cfg := b.Config(DefaultConfig())
@@ -172,6 +173,7 @@ func produceUntilKilled(dir string) error {
 // TestKilledBroker kills the process of a broker again and again: every
 // acknowledged record is there, in its place, once.
 func TestKilledBroker(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	acked := int64(0)
 	for range 4 {
@@ -220,6 +222,7 @@ func TestKilledBroker(t *testing.T) {
 // TestTornLog cuts and garbles the end of the log's files, as a crash of the
 // machine may, and opens it.
 func TestTornLog(t *testing.T) {
+	t.Parallel()
 	for name, tear := range map[string]func(t *testing.T, path string){
 		"cut":     func(t *testing.T, path string) { cut(t, path, 7) },
 		"garbled": func(t *testing.T, path string) { overwrite(t, path, -20, "garbage") },
@@ -227,6 +230,7 @@ func TestTornLog(t *testing.T) {
 		"emptied": func(t *testing.T, path string) { cut(t, path, 1<<30) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			dir := t.TempDir()
 			b := openBroker(t, dir)
 			c := openClient(t, b.Config(DefaultConfig()))

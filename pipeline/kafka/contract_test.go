@@ -72,21 +72,28 @@ func openProducer(t testing.TB, c *Client) *Producer {
 
 // runLogContract holds every implementation of the log to its promises.
 func runLogContract(t *testing.T, l testLog) {
-	t.Run("topics", func(t *testing.T) { testTopics(t, l) })
-	t.Run("partition count", func(t *testing.T) { testPartitionCount(t, l) })
-	t.Run("order and partition", func(t *testing.T) { testOrder(t, l) })
-	t.Run("partitioner", func(t *testing.T) { testPartitioner(t, l) })
-	t.Run("round trip", func(t *testing.T) { testRoundTrip(t, l) })
-	t.Run("large record", func(t *testing.T) { testLarge(t, l) })
-	t.Run("lossless when full", func(t *testing.T) { testLossless(t, l) })
-	t.Run("read", func(t *testing.T) { testRead(t, l) })
-	t.Run("trim", func(t *testing.T) { testTrim(t, l) })
-	t.Run("follow", func(t *testing.T) { testFollow(t, l) })
-	t.Run("group", func(t *testing.T) { testGroup(t, l) })
-	t.Run("worker fails", func(t *testing.T) { testWorkerFails(t, l) })
-	t.Run("rebalance", func(t *testing.T) { testRebalance(t, l) })
-	t.Run("static member", func(t *testing.T) { testStaticMember(t, l) })
-	t.Run("fenced", func(t *testing.T) { testFenced(t, l) })
+	for name, test := range map[string]func(*testing.T, testLog){
+		"topics":             testTopics,
+		"partition count":    testPartitionCount,
+		"order":              testOrder,
+		"partitioner":        testPartitioner,
+		"round trip":         testRoundTrip,
+		"large record":       testLarge,
+		"lossless when full": testLossless,
+		"read":               testRead,
+		"trim":               testTrim,
+		"follow":             testFollow,
+		"group":              testGroup,
+		"worker fails":       testWorkerFails,
+		"rebalance":          testRebalance,
+		"static member":      testStaticMember,
+		"fenced":             testFenced,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, l)
+		})
+	}
 }
 
 func testTopics(t *testing.T, l testLog) {

@@ -58,6 +58,7 @@ func TestHealth(t *testing.T) {
 		}
 		synctest.Wait()
 		_ = sleep(t.Context(), 10*probeEvery)
+		synctest.Wait()
 		want := []string{"broker a:1 away, retrying", "broker a:1 refuses the credentials; check kafka.security", ""}
 		if !slices.Equal(told, want) || tries != 3 || h.sentence() != "" {
 			t.Errorf("told %q after %d tries", told, tries)
