@@ -19,6 +19,8 @@ var (
 	ErrPartitions = errors.New("partition count differs")
 	// ErrTooLarge: a record is larger than its topic takes.
 	ErrTooLarge = errors.New("record too large")
+	// ErrNoKey: a record for a compacted topic has no key.
+	ErrNoKey = errors.New("record has no key")
 	// ErrUnknownTopic: the topic does not exist.
 	ErrUnknownTopic = errors.New("unknown topic")
 	// ErrClosed: the client or producer is closed.

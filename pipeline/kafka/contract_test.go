@@ -250,14 +250,14 @@ func testRoundTrip(t *testing.T, l testLog) {
 	}
 	before := time.Now().Add(-time.Minute)
 	for _, r := range records {
-		if err := p.Produce(Rules, 3, r.Key, r.Value, r.Headers...); err != nil {
+		if err := p.Produce(Alerts, 3, r.Key, r.Value, r.Headers...); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := p.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	got, err := c.ReadLast(t.Context(), Rules, 3, 10)
+	got, err := c.ReadLast(t.Context(), Alerts, 3, 10)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,8 +279,11 @@ func testRoundTrip(t *testing.T, l testLog) {
 			}
 		}
 	}
-	if err := p.Produce(Rules, 99, nil, nil); err == nil {
+	if err := p.Produce(Alerts, 99, nil, nil); err == nil {
 		t.Error("partition 99 was taken")
+	}
+	if err := p.Produce(Rules, 0, nil, []byte("x")); !errors.Is(err, ErrNoKey) {
+		t.Errorf("no key on a compacted topic: %v", err)
 	}
 	if err := p.Produce("nowhere", -1, nil, nil); !errors.Is(err, ErrUnknownTopic) {
 		t.Errorf("unknown topic: %v", err)
@@ -311,7 +314,7 @@ func testLarge(t *testing.T, l testLog) {
 		}
 	}
 	for topic, size := range map[string]int{Ticks: recordMaxBytes + 1, State: StateMaxBytes + 1} {
-		if err := p.Produce(topic, -1, nil, make([]byte, size)); !errors.Is(err, ErrTooLarge) {
+		if err := p.Produce(topic, -1, []byte("k"), make([]byte, size)); !errors.Is(err, ErrTooLarge) {
 			t.Errorf("%d bytes to %s: %v", size, topic, err)
 		}
 	}

@@ -42,6 +42,7 @@ type topicSpec struct {
 	name       string
 	partitions int
 	maxBytes   int
+	compacted  bool // by key, on a cluster: so every record needs one
 	config     map[string]string
 }
 
@@ -51,7 +52,7 @@ func (c Config) spec(name string) topicSpec {
 	retention, maxBytes, policy := c.Retention.Milliseconds(), c.MaxBytes, "delete"
 	switch name {
 	case Rules, State:
-		s.maxBytes = StateMaxBytes
+		s.maxBytes, s.compacted = StateMaxBytes, true
 		policy, retention, maxBytes = "compact", -1, -1
 	case Feeds:
 		s.partitions = 1
@@ -90,7 +91,7 @@ func (c Config) spec(name string) topicSpec {
 func (c *Client) EnsureTopics(ctx context.Context) ([]Topic, error) {
 	have, err := c.describeTopics(ctx, Topics())
 	if err != nil {
-		return nil, fmt.Errorf("look for the topics: %w", err)
+		return nil, fmt.Errorf("look for the topics: %w", plain(err))
 	}
 	var missing []kafka.TopicSpecification
 	for _, name := range Topics() {
@@ -115,7 +116,7 @@ func (c *Client) EnsureTopics(ctx context.Context) ([]Topic, error) {
 	if len(missing) > 0 {
 		results, err := c.admin.CreateTopics(ctx, missing, kafka.SetAdminOperationTimeout(30*time.Second))
 		if err != nil {
-			return nil, fmt.Errorf("create topics: %w", err)
+			return nil, fmt.Errorf("create topics: %w", plain(err))
 		}
 		for _, r := range results {
 			if r.Error.Code() != kafka.ErrNoError && r.Error.Code() != kafka.ErrTopicAlreadyExists {
@@ -198,7 +199,7 @@ const zeroTopicID = "AAAAAAAAAAAAAAAAAAAAAA"
 func (c *Client) TopicID(ctx context.Context, topic string) (string, error) {
 	topics, err := c.describeTopics(ctx, []string{topic})
 	if err != nil {
-		return "", fmt.Errorf("look up topic %s: %w", topic, err)
+		return "", fmt.Errorf("look up topic %s: %w", topic, plain(err))
 	}
 	t, ok := topics[topic]
 	if !ok {
@@ -215,7 +216,7 @@ func (c *Client) Partitions(ctx context.Context, topic string) (int, error) {
 	}
 	topics, err := c.describeTopics(ctx, []string{topic})
 	if err != nil {
-		return 0, fmt.Errorf("look up topic %s: %w", topic, err)
+		return 0, fmt.Errorf("look up topic %s: %w", topic, plain(err))
 	}
 	t, ok := topics[topic]
 	if !ok {
@@ -227,12 +228,35 @@ func (c *Client) Partitions(ctx context.Context, topic string) (int, error) {
 // Range is what a partition holds: offsets from Low up to, not including, High.
 type Range struct{ Low, High int64 }
 
-// Offsets returns what each partition of a topic holds, by partition.
+// Offsets returns what each partition of a topic holds, by partition. While a
+// partition changes its leader it waits for the new one, some seconds at most.
 func (c *Client) Offsets(ctx context.Context, topic string) ([]Range, error) {
 	n, err := c.Partitions(ctx, topic)
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
+		ranges, err := c.offsets(ctx, topic, n)
+		if err == nil || !settling(err) || sleep(ctx, wait) != nil {
+			return ranges, err
+		}
+	}
+}
+
+// settling tells whether err ends by itself when a partition has a leader again.
+func settling(err error) bool {
+	for _, code := range []kafka.ErrorCode{kafka.ErrNotLeaderForPartition, kafka.ErrLeaderNotAvailable, kafka.ErrReplicaNotAvailable,
+		kafka.ErrUnknownTopicOrPart, kafka.ErrFencedLeaderEpoch, kafka.ErrUnknownLeaderEpoch, kafka.ErrOffsetNotAvailable} {
+		if isCode(err, code) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Client) offsets(ctx context.Context, topic string, n int) ([]Range, error) {
 	ranges := make([]Range, n)
 	name := c.cfg.Prefix + topic
 	for _, spec := range []kafka.OffsetSpec{kafka.EarliestOffsetSpec, kafka.LatestOffsetSpec} {
@@ -242,7 +266,7 @@ func (c *Client) Offsets(ctx context.Context, topic string) ([]Range, error) {
 		}
 		result, err := c.admin.ListOffsets(ctx, ask, kafka.SetAdminRequestTimeout(requestTimeout))
 		if err != nil {
-			return nil, fmt.Errorf("ask for the offsets of %s: %w", topic, err)
+			return nil, fmt.Errorf("ask for the offsets of %s: %w", topic, plain(err))
 		}
 		for tp, info := range result.ResultInfos {
 			if info.Error.Code() != kafka.ErrNoError {
