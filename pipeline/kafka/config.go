@@ -174,7 +174,7 @@ func (c Config) consuming(group string) kafka.ConfigMap {
 		"enable.auto.offset.store":   false,
 		"auto.offset.reset":          "earliest",
 		"fetch.queue.backoff.ms":     5, // 1000 by default, and then a third as fast
-		"fetch.wait.max.ms":          100,
+		"fetch.wait.max.ms":          250,
 		"fetch.min.bytes":            1,
 		"fetch.error.backoff.ms":     100,
 		"fetch.max.bytes":            16 << 20,

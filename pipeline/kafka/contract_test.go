@@ -84,6 +84,8 @@ func runLogContract(t *testing.T, l testLog) {
 		"trim":               testTrim,
 		"follow":             testFollow,
 		"group":              testGroup,
+		"slow worker":        testSlowWorker,
+		"topic made again":   testTopicMadeAgain,
 		"worker fails":       testWorkerFails,
 		"rebalance":          testRebalance,
 		"static member":      testStaticMember,
@@ -486,4 +488,58 @@ func testFollow(t *testing.T, l testLog) {
 	if !errors.Is(err, stop) {
 		t.Errorf("fn's error: %v", err)
 	}
+}
+
+// testTopicMadeAgain deletes a topic under its follower and makes it again.
+func testTopicMadeAgain(t *testing.T, l testLog) {
+	cfg := l.withPrefix(t)
+	c := openClient(t, cfg)
+	before := ensure(t, c)
+	p := openProducer(t, c)
+	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
+	defer cancel()
+	got := make(chan string, 100)
+	done := make(chan error, 1)
+	go func() {
+		done <- openClient(t, cfg).Follow(ctx, []string{Ticks}, func(string, int32, Range) int64 { return Beginning }, func(_ string, recs []Record) error {
+			for _, r := range recs {
+				got <- string(r.Value)
+			}
+			return nil
+		})
+	}()
+	for i := range 3 {
+		if err := errors.Join(p.Produce(Ticks, 0, nil, fmt.Append(nil, i)), p.Flush(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		if v := <-got; v != fmt.Sprint(i) {
+			t.Fatalf("followed %s, want %d", v, i)
+		}
+	}
+	if _, err := c.admin.DeleteTopics(ctx, []string{cfg.Prefix + Ticks}); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := c.TopicID(ctx, Ticks); errors.Is(err, ErrUnknownTopic) {
+			break
+		}
+	}
+	after := ensure(t, c)
+	if after[0].ID == before[0].ID || !after[0].Created || after[1].Created {
+		t.Errorf("topics were %v, are %v", before, after)
+	}
+	again := openProducer(t, openClient(t, cfg))
+	if err := errors.Join(again.Produce(Ticks, 0, nil, []byte("anew")), again.Flush(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case v := <-got:
+		if v != "anew" {
+			t.Errorf("followed %s", v)
+		}
+	case err := <-done:
+		t.Fatal("follow ended:", err)
+	}
+	cancel()
+	<-done
 }

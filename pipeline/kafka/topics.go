@@ -282,6 +282,37 @@ func (c *Client) offsets(ctx context.Context, topic string, n int) ([]Range, err
 	return ranges, nil
 }
 
+// Committed is how far a group has come with a topic, by partition: the offset
+// after the last record that it has committed, -1 where it has none.
+func (c *Client) Committed(ctx context.Context, group, topic string) ([]int64, error) {
+	n, err := c.Partitions(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	name := c.cfg.Prefix + topic
+	ask := kafka.ConsumerGroupTopicPartitions{Group: c.cfg.Prefix + group}
+	offsets := make([]int64, n)
+	for p := range n {
+		offsets[p] = -1
+		ask.Partitions = append(ask.Partitions, kafka.TopicPartition{Topic: &name, Partition: int32(p)})
+	}
+	result, err := c.admin.ListConsumerGroupOffsets(ctx, []kafka.ConsumerGroupTopicPartitions{ask}, kafka.SetAdminRequestTimeout(requestTimeout))
+	if err != nil {
+		return nil, fmt.Errorf("ask how far group %s is: %w", group, plain(err))
+	}
+	for _, g := range result.ConsumerGroupsTopicPartitions {
+		for _, tp := range g.Partitions {
+			if tp.Error != nil {
+				return nil, fmt.Errorf("ask how far group %s is with %s partition %d: %w", group, topic, tp.Partition, tp.Error)
+			}
+			if tp.Offset >= 0 {
+				offsets[tp.Partition] = int64(tp.Offset)
+			}
+		}
+	}
+	return offsets, nil
+}
+
 // Trim lets the records of a topic below the given offsets, by partition, go.
 // A partition keeps its last record, so that its offsets go on after it; what
 // has gone already is no error. On the embedded broker disk space comes back in
