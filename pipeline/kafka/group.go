@@ -70,8 +70,8 @@ func (c *Client) RunGroup(ctx context.Context, g GroupConfig, newWorker func(par
 	m := c.cfg.consuming(c.cfg.Prefix + g.Name)
 	m["partition.assignment.strategy"] = "cooperative-sticky" // others keep working while partitions move
 	m["session.timeout.ms"] = int(minSessionTimeout.Milliseconds())
-	m["heartbeat.interval.ms"] = 1000
-	m["enable.auto.commit"] = true // of what is stored after it was processed
+	m["heartbeat.interval.ms"] = 300 // so soon do the others notice that partitions move
+	m["enable.auto.commit"] = true   // of what is stored after it was processed
 	m["auto.commit.interval.ms"] = 1000
 	if g.Instance != "" {
 		m["group.instance.id"] = g.Instance

@@ -127,6 +127,7 @@ type outbox struct {
 	rkt        *C.rd_kafka_topic_t
 	partitions int
 	maxBytes   int
+	keyed      bool // records need a key
 
 	mu    sync.Mutex
 	room  sync.Cond // signalled when items was taken
@@ -138,7 +139,7 @@ type outbox struct {
 // Produce copies a record and hands it over; partition < 0 is the one its key
 // belongs to (PartitionOf), any one without a key. A nil value deletes the key
 // on a compacted topic. It blocks while the log cannot take more. Errors:
-// ErrTooLarge, ErrUnknownTopic, ErrClosed, or the delivery failure that broke
+// ErrTooLarge, ErrNoKey, ErrUnknownTopic, ErrClosed, or the delivery failure that broke
 // the producer.
 func (p *Producer) Produce(topic string, partition int32, key, value []byte, headers ...Header) error {
 	o, err := p.outbox(topic)
@@ -153,6 +154,9 @@ func (p *Producer) Produce(topic string, partition int32, key, value []byte, hea
 		}
 	} else if int(partition) >= o.partitions {
 		return fmt.Errorf("produce to %s: it has no partition %d", topic, partition)
+	}
+	if o.keyed && key == nil {
+		return fmt.Errorf("produce to %s, which keeps the last record of each key: %w", topic, ErrNoKey)
 	}
 	size := len(key) + len(value)
 	for _, h := range headers {
@@ -243,11 +247,13 @@ func (p *Producer) outbox(topic string) (*outbox, error) {
 	if rkt == nil {
 		return nil, fmt.Errorf("produce to %s: librdkafka refuses the topic", topic)
 	}
+	spec := p.client.cfg.spec(topic)
 	o = &outbox{
 		name:       topic,
 		rkt:        rkt,
 		partitions: n,
-		maxBytes:   p.client.cfg.spec(topic).maxBytes,
+		maxBytes:   spec.maxBytes,
+		keyed:      spec.compacted,
 		ready:      make(chan struct{}, 1),
 	}
 	o.room.L = &o.mu
