@@ -96,7 +96,7 @@ func Open(ctx context.Context, location string, config Config, log *slog.Logger)
 	var err error
 	if rest, ok := strings.CutPrefix(location, "s3://"); ok {
 		name, prefix, _ := strings.Cut(rest, "/")
-		b, err = openS3(ctx, name, strings.Trim(prefix, "/"), config.S3)
+		b, err = openS3(ctx, name, strings.Trim(prefix, "/"), config.S3, log)
 	} else {
 		b, err = openDirectory(location)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 )
 
 // S3Config is how S3, or a server that speaks its API, is reached. The zero
@@ -35,6 +37,7 @@ type S3Config struct {
 	KMSKey       string
 	StorageClass string        // e.g. INTELLIGENT_TIERING; empty is STANDARD
 	Attempts     int           // tries of a request, with jittered back-off; 0 is 5
+	Backoff      time.Duration // longest wait between two tries; 0 is 5 s
 	Timeout      time.Duration // of one try's answer to begin; 0 is 30 s
 	PartSize     int64         // of a multipart upload, bytes; 0 is 8 MiB (S3's least is 5)
 	// NoChecksums leaves out the trailing checksums, which some servers do
@@ -65,12 +68,15 @@ type s3Bucket struct {
 	config S3Config
 }
 
-func openS3(ctx context.Context, name, prefix string, c S3Config) (*s3Bucket, error) {
+func openS3(ctx context.Context, name, prefix string, c S3Config, log *slog.Logger) (*s3Bucket, error) {
 	if name == "" {
 		return nil, errors.New("the address names no bucket; write s3://bucket/prefix")
 	}
 	if c.Attempts == 0 {
 		c.Attempts = 5
+	}
+	if c.Backoff == 0 {
+		c.Backoff = 5 * time.Second
 	}
 	if c.Timeout == 0 {
 		c.Timeout = 30 * time.Second
@@ -84,10 +90,13 @@ func openS3(ctx context.Context, name, prefix string, c S3Config) (*s3Bucket, er
 	})
 	options := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithHTTPClient(transport),
+		awsconfig.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
+			log.Debug("S3", "message", fmt.Sprintf(format, v...)) // never to the terminal
+		})),
 		awsconfig.WithRetryer(func() aws.Retryer {
 			return retry.NewStandard(func(o *retry.StandardOptions) {
 				o.MaxAttempts = c.Attempts
-				o.MaxBackoff = 5 * time.Second
+				o.Backoff = retry.NewExponentialJitterBackoff(c.Backoff)
 				// The archive retries for as long as an outage lasts; a
 				// budget of tokens would only hide what the server says.
 				o.RateLimiter = unlimited{}
