@@ -159,17 +159,15 @@ func (b *s3Bucket) get(ctx context.Context, key string, from, n int64) (io.ReadC
 		in.Range = aws.String(fmt.Sprintf("bytes=%d-", from))
 	}
 	var opts []func(*s3.Options)
-	if in.Range != nil { // a checksum covers the whole object
-		opts = append(opts, func(o *s3.Options) {
-			o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
-		})
+	if in.Range != nil {
+		opts = append(opts, withoutValidation)
 	}
 	out, err := b.client.GetObject(ctx, in, opts...)
 	if err != nil {
 		return nil, object{}, s3Error(err)
 	}
 	obj := object{key: key, etag: aws.ToString(out.ETag), size: aws.ToInt64(out.ContentLength), modified: aws.ToTime(out.LastModified)}
-	return out.Body, obj, nil
+	return &resumingBody{ctx: ctx, bucket: b, key: key, etag: obj.etag, at: from, left: obj.size, body: out.Body}, obj, nil
 }
 
 func (b *s3Bucket) head(ctx context.Context, key string) (object, error) {
