@@ -74,6 +74,7 @@ type DB struct {
 	connector *duckdb.Connector
 	temp      string // removed by Close
 	tails     map[string]*tail
+	hot       map[string]*hot
 	guard     *guard
 	memory    int64 // MemoryLimit in bytes
 
@@ -104,9 +105,10 @@ func Open(ctx context.Context, config Config, log *slog.Logger) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	db := &DB{config: config, log: log, temp: temp, tails: make(map[string]*tail), memory: parseSize(config.MemoryLimit)}
+	db := &DB{config: config, log: log, temp: temp, tails: make(map[string]*tail), hot: make(map[string]*hot), memory: parseSize(config.MemoryLimit)}
 	for _, t := range lake.Tables() {
 		db.tails[t.Name] = newTail(db, t)
+		db.hot[t.Name] = newHot(db, t)
 	}
 	if err := db.open(ctx); err != nil {
 		os.RemoveAll(temp)
