@@ -166,7 +166,8 @@ func (db *DB) settings() []string {
 		"SET autoload_known_extensions = false",
 		"SET allow_community_extensions = false",
 		"SET allow_persistent_secrets = false",
-		"SET enable_external_file_cache = false", // merged files are replaced in place
+		"SET enable_external_file_cache = false",
+		"SET parquet_metadata_cache = true", // what lake.Local names never changes
 		"SET allowed_directories = [" + strings.Join(allowed, ", ") + "]",
 		"SET enable_external_access = false",
 	}

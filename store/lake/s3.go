@@ -100,6 +100,14 @@ func openS3(ctx context.Context, name, prefix string, c S3Config, log *slog.Logg
 				// The archive retries for as long as an outage lasts; a
 				// budget of tokens would only hide what the server says.
 				o.RateLimiter = unlimited{}
+				// An answer that is cut off in its middle is asked for again, too.
+				o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+					var cut *smithy.DeserializationError
+					if errors.As(err, &cut) {
+						return aws.TrueTernary
+					}
+					return aws.UnknownTernary
+				})}, o.Retryables...)
 			})
 		}),
 	}
