@@ -27,6 +27,18 @@ type cache struct {
 const cacheAge = 7 * 24 * time.Hour
 
 func openCache(b bucket, dir string) (*cache, error) {
+	dir = cacheFolder(b, dir)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make the lake's cache: %w", err)
+	}
+	c := &cache{bucket: b, dir: dir}
+	c.sweep()
+	return c, nil
+}
+
+// cacheFolder is the folder of a bucket's copies within dir, or within the
+// user's cache where dir is empty.
+func cacheFolder(b bucket, dir string) string {
 	if dir == "" {
 		base, err := os.UserCacheDir()
 		if err != nil {
@@ -34,18 +46,11 @@ func openCache(b bucket, dir string) (*cache, error) {
 		}
 		dir = filepath.Join(base, "tapedeck-lake")
 	}
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, err
+	if full, err := filepath.Abs(dir); err == nil {
+		dir = full
 	}
 	id := sha256.Sum256([]byte(b.String()))
-	dir = filepath.Join(dir, hex.EncodeToString(id[:8]))
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("make the lake's cache: %w", err)
-	}
-	c := &cache{bucket: b, dir: dir}
-	c.sweep()
-	return c, nil
+	return filepath.Join(dir, hex.EncodeToString(id[:8]))
 }
 
 // sweep removes what has not been used for long.

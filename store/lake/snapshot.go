@@ -185,13 +185,3 @@ func sortParts(parts []Part) {
 		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Start, b.Start)) < 0
 	})
 }
-
-// Local is a local copy of an object of a snapshot: the object itself where
-// the lake is a directory, else a file of the cache, fetched when it is not
-// there.
-func (l *Lake) Local(ctx context.Context, key string) (string, error) {
-	if path, ok := l.bucket.path(key); ok {
-		return path, nil
-	}
-	return l.cache.fetch(ctx, key)
-}
