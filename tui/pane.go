@@ -59,6 +59,10 @@ type Desk struct {
 
 	Width, Height int
 
+	viewNames  []string // views that exist
+	groupNames []string // tabs of the watchlist
+	directory  []string // lower-case symbol and name, by id of the frame
+
 	posts   []tea.Msg
 	dirty   bool // something must be drawn anew
 	keep    bool // State must be written
