@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"tapedeck/pipeline/kafka"
@@ -83,4 +85,9 @@ func (f *follower) take(topic string, records []kafka.Record) {
 			}
 		}
 	}
+}
+
+// newestFirst sorts dead letters by when they were received.
+func newestFirst(letters []market.DeadLetter) {
+	slices.SortFunc(letters, func(a, b market.DeadLetter) int { return cmp.Compare(b.Received, a.Received) })
 }

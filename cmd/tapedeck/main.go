@@ -215,3 +215,24 @@ func newVersion() *cobra.Command {
 		},
 	}
 }
+
+// pipelineArgs are the flags as a pipeline started from here must have them.
+func (o *options) pipelineArgs() []string {
+	var args []string
+	add := func(flag, value string) {
+		if value != "" {
+			args = append(args, flag, value)
+		}
+	}
+	add("--config", o.configPath)
+	add("--data", o.data)
+	add("--feed", o.feed)
+	for _, file := range o.input {
+		add("--input", file)
+	}
+	add("--speed", o.speed)
+	for _, entry := range o.set {
+		add("--set", entry)
+	}
+	return args
+}
