@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -128,6 +129,57 @@ func TestReopenedBroker(t *testing.T) {
 		if topic.ID != topics[i].ID || topic.Created {
 			t.Errorf("topic %+v was %+v", topic, topics[i])
 		}
+	}
+}
+
+// TestBrokerAway: with the broker gone a producer takes what it has room for,
+// then blocks, and lets go of who no longer wants to wait.
+func TestBrokerAway(t *testing.T) {
+	b := openBroker(t, t.TempDir())
+	c := openClient(t, b.Config(DefaultConfig()))
+	ensure(t, c)
+	p, err := c.NewProducer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(p.Produce(Ticks, 0, nil, []byte("first")), p.Flush(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	closeBroker(t, b)
+	value := make([]byte, 900_000)
+	taken := int64(1)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	for err = nil; err == nil; taken++ {
+		err = p.ProduceContext(ctx, Ticks, 0, nil, value)
+	}
+	taken--
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a full producer: %v", err)
+	}
+	if got := p.Progress(); got != (Progress{Acked: 1, InFlight: taken - 1}) {
+		t.Errorf("progress %+v after %d records", got, taken)
+	}
+	if err := p.Flush(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("flush: %v", err)
+	}
+	blocked := make(chan error, 1)
+	go func() {
+		for {
+			if err := p.Produce(Ticks, 0, nil, value); err != nil {
+				blocked <- err
+				return
+			}
+		}
+	}()
+	if err := p.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("close: %v", err)
+	}
+	if err := <-blocked; !errors.Is(err, ErrClosed) {
+		t.Errorf("a blocked Produce: %v", err)
+	}
+	if err := p.Flush(t.Context()); !errors.Is(err, ErrClosed) {
+		t.Errorf("flush after close: %v", err)
 	}
 }
 

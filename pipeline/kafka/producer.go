@@ -134,6 +134,8 @@ type outbox struct {
 	items []C.td_item
 	buf   []byte
 	ready chan struct{} // holds one token while items is not empty
+
+	closed bool // nobody sends what would be added now
 }
 
 // Produce copies a record and hands it over; partition < 0 is the one its key
@@ -142,6 +144,12 @@ type outbox struct {
 // ErrTooLarge, ErrNoKey, ErrUnknownTopic, ErrClosed, or the delivery failure that broke
 // the producer.
 func (p *Producer) Produce(topic string, partition int32, key, value []byte, headers ...Header) error {
+	return p.ProduceContext(context.Background(), topic, partition, key, value, headers...)
+}
+
+// ProduceContext is Produce that gives up, with ctx's error and without having
+// taken the record, when ctx ends while the log cannot take more.
+func (p *Producer) ProduceContext(ctx context.Context, topic string, partition int32, key, value []byte, headers ...Header) error {
 	o, err := p.outbox(topic)
 	if err != nil {
 		return err
@@ -174,14 +182,17 @@ func (p *Producer) Produce(topic string, partition int32, key, value []byte, hea
 		item.value_len = C.int32_t(len(value))
 	}
 	o.mu.Lock()
-	for len(o.items) >= outboxRecords || len(o.buf) > 0 && len(o.buf)+size > outboxBytes {
-		if p.ctx.Err() != nil {
+	if o.full(size) {
+		if err := p.await(ctx, o, size); err != nil {
 			o.mu.Unlock()
-			return ErrClosed
+			return err
 		}
-		o.room.Wait()
 	}
-	if err := p.broken(); err != nil {
+	err = p.broken()
+	if o.closed {
+		err = ErrClosed
+	}
+	if err != nil {
 		o.mu.Unlock()
 		return err
 	}
@@ -200,6 +211,30 @@ func (p *Producer) Produce(topic string, partition int32, key, value []byte, hea
 	p.taken.Add(1)
 	if first {
 		o.ready <- struct{}{}
+	}
+	return nil
+}
+
+// full tells whether a record of this size has to wait. The caller holds mu.
+func (o *outbox) full(size int) bool {
+	return len(o.items) >= outboxRecords || len(o.buf) > 0 && len(o.buf)+size > outboxBytes
+}
+
+// await waits until o has room. The caller holds o.mu.
+func (p *Producer) await(ctx context.Context, o *outbox, size int) error {
+	defer context.AfterFunc(ctx, func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.room.Broadcast()
+	})()
+	for o.full(size) {
+		if o.closed {
+			return ErrClosed
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		o.room.Wait()
 	}
 	return nil
 }
@@ -271,9 +306,6 @@ func (p *Producer) send(o *outbox) {
 		select {
 		case <-o.ready:
 		case <-p.ctx.Done():
-			o.mu.Lock()
-			o.room.Broadcast()
-			o.mu.Unlock()
 			return
 		}
 		o.mu.Lock()
@@ -390,6 +422,7 @@ func (p *Producer) Close(ctx context.Context) error {
 	p.cancel()
 	for _, o := range topics {
 		o.mu.Lock()
+		o.closed = true
 		o.room.Broadcast()
 		o.mu.Unlock()
 	}
