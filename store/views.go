@@ -70,25 +70,17 @@ func (v *views) tail(ctx context.Context, s *lake.Snapshot) ([]file, int64, func
 func (v *views) define(ctx context.Context, conn *duckdb.Conn, s *lake.Snapshot, tail []file, b bounds) error {
 	ends := s.Ends
 	s.Between(b.from, b.to)
-	var merged []string
+	s.Parts = slices.DeleteFunc(s.Parts, func(p lake.Part) bool { return p.Rows == 0 })
+	merged, parts, err := v.db.config.Lake.Fetch(ctx, s)
+	if err != nil {
+		return err
+	}
 	for _, f := range s.Files {
-		path, err := v.db.config.Lake.Local(ctx, f.Key)
-		if err != nil {
-			return err
-		}
-		merged = append(merged, path)
 		v.bytes += f.Size
 	}
 	var files []file
-	for _, p := range s.Parts {
-		if p.Rows == 0 {
-			continue
-		}
-		path, err := v.db.config.Lake.Local(ctx, p.Key)
-		if err != nil {
-			return err
-		}
-		files = append(files, file{path: path, topic: p.Topic, zstd: true, rows: p.Rows})
+	for i, p := range s.Parts {
+		files = append(files, file{path: parts[i], topic: p.Topic, zstd: true, rows: p.Rows})
 		v.bytes += p.Size
 	}
 	newest := 0

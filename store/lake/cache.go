@@ -78,11 +78,8 @@ func (c *cache) fetch(ctx context.Context, key string) (string, error) {
 		}
 		tag = c.tag(obj)
 	}
-	path := c.path(key, tag)
-	if info, err := os.Stat(path); err == nil {
-		if now := time.Now(); now.Sub(info.ModTime()) > time.Hour {
-			os.Chtimes(path, now, now) // it is in use, says the sweep; once in a while is enough
-		}
+	path, ok := c.has(key, tag)
+	if ok {
 		return path, nil
 	}
 	got, err, _ := c.flight.Do(path, func() (any, error) { return c.load(ctx, key, immutable) })
@@ -90,6 +87,19 @@ func (c *cache) fetch(ctx context.Context, key string) (string, error) {
 		return "", fmt.Errorf("fetch %s: %w", key, err)
 	}
 	return got.(string), nil
+}
+
+// has looks for a copy, and notes that it is in use.
+func (c *cache) has(key, tag string) (string, bool) {
+	path := c.path(key, tag)
+	info, err := os.Stat(path)
+	if err != nil {
+		return path, false
+	}
+	if now := time.Now(); now.Sub(info.ModTime()) > time.Hour {
+		os.Chtimes(path, now, now) // once in a while is enough for the sweep
+	}
+	return path, true
 }
 
 func (c *cache) load(ctx context.Context, key string, immutable bool) (string, error) {

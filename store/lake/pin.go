@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // pinFolder holds hard links to the versions of merged files that somebody
@@ -82,6 +84,33 @@ func links(info fs.FileInfo) (int, time.Time) {
 		return 2, time.Now()
 	}
 	return int(st.Nlink), changeTime(st)
+}
+
+// Fetch gives local files for all files and parts of a snapshot, in their
+// order, several at once where they must be fetched.
+func (l *Lake) Fetch(ctx context.Context, s *Snapshot) (files, parts []string, err error) {
+	files, parts = make([]string, len(s.Files)), make([]string, len(s.Parts))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(8)
+	for i, f := range s.Files {
+		if l.cache != nil && f.etag != "" { // the listing has told which version is the present one
+			if path, ok := l.cache.has(f.Key, l.cache.tag(object{etag: f.etag})); ok {
+				files[i] = path
+				continue
+			}
+		}
+		group.Go(func() (err error) {
+			files[i], err = l.Local(ctx, f.Key)
+			return err
+		})
+	}
+	for i, p := range s.Parts {
+		group.Go(func() (err error) {
+			parts[i], err = l.Local(ctx, p.Key)
+			return err
+		})
+	}
+	return files, parts, group.Wait()
 }
 
 // Local is a local file with an object's content, which stays as it is for
