@@ -29,7 +29,15 @@ const (
 func newAlerts(d *Desk) *alerts { return &alerts{desk: d} }
 
 func (a *alerts) Keys() []Action {
-	return []Action{MoveDown, MoveUp, Enter, MoveLeft, Top, Copy, Escape}
+	return []Action{MoveDown, MoveUp, MoveLeft, MoveRight, Enter, Copy, Escape}
+}
+
+// Word of the keys that mean something else here.
+func (a *alerts) Word(x Action) string {
+	if x == MoveLeft {
+		return "which"
+	}
+	return ""
 }
 
 func (a *alerts) list() []*market.Alert {

@@ -81,6 +81,9 @@ func (b *board) View(w, h int) string {
 	case w >= twoColumns:
 		left := min(max(w*43/100, 51), 70)
 		right := w - left - 1
+		if h < 18 {
+			return beside(t, b.watch.View(left, h), b.chart(right, h))
+		}
 		events := min(max(h/4, 6), 12)
 		return beside(t, b.watch.View(left, h), b.chart(right, h-events-1)+"\n"+b.feet(right, events+1))
 	case w >= oneWithStrip && h >= 16:

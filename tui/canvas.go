@@ -51,6 +51,7 @@ func (c *canvas) put(i Ink, s string) { c.clip(i, s, c.room()) }
 
 // clip writes at most n cells of s and says how many it took.
 func (c *canvas) clip(i Ink, s string, n int) int {
+	n = min(n, c.room())
 	if n <= 0 || s == "" || c.full() {
 		return 0
 	}
@@ -105,6 +106,9 @@ func (c *canvas) to(x int) {
 // cell writes s left-aligned into n cells; what is too long ends with an ellipsis.
 func (c *canvas) cell(i Ink, s string, n int) {
 	n = min(n, c.room())
+	if n <= 0 {
+		return
+	}
 	start := c.x
 	if width(s) > n {
 		c.clip(i, s, n-1)
@@ -173,6 +177,9 @@ func (c *canvas) block(s string) {
 
 // String fills what is left and gives the pane: height lines of width cells.
 func (c *canvas) String() string {
+	if c.x > 0 {
+		c.end()
+	}
 	c.ground = Plain
 	for !c.full() {
 		c.end()

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -102,7 +103,7 @@ func (m *Model) headerViews(c *canvas, compact int) {
 			c.put(Text.On(Bar).Bold(), v.name)
 		} else {
 			c.put(Muted.On(Bar), key)
-			if compact < 2 {
+			if compact < 2 || v.name == "alerts" && firing > 0 {
 				c.put(Muted.On(Bar), " "+v.name)
 			}
 		}
@@ -135,13 +136,17 @@ func (m *Model) footer(wide int) string {
 	if !ok || !texter.TextFocus() {
 		actions = append(actions[:len(actions):len(actions)], Help, Quit)
 	}
-	drawKeys(c, actions)
+	word := func(a Action) string { return "" }
+	if w, ok := m.pane().(Worder); ok {
+		word = w.Word
+	}
+	drawKeys(c, actions, word)
 	return c.String()
 }
 
 // drawKeys writes as many keys as fit, ten at most; the last two, which are
 // help and quit, come before those in the middle.
-func drawKeys(c *canvas, actions []Action) {
+func drawKeys(c *canvas, actions []Action, word func(Action) string) {
 	const most = 10
 	type item struct{ key, word string }
 	items := make([]item, 0, len(actions))
@@ -150,10 +155,10 @@ func drawKeys(c *canvas, actions []Action) {
 		if b == nil {
 			continue
 		}
-		it := item{b.label(), b.word}
+		it := item{b.label(), cmp.Or(word(b.action), b.word)}
 		if i+1 < len(actions) { // j k move: two keys of one meaning are one entry
-			if pair, word := paired(actions[i], actions[i+1]); word != "" {
-				it = item{it.key + " " + pair, word}
+			if pair, both := paired(actions[i], actions[i+1]); both != "" {
+				it = item{it.key + " " + pair, cmp.Or(word(b.action), both)}
 				i++
 			}
 		}
@@ -186,7 +191,7 @@ func paired(a, b Action) (key, word string) {
 	type pair struct{ a, b Action }
 	words := map[pair]string{
 		{MoveDown, MoveUp}:           "move",
-		{MoveLeft, MoveRight}:        "cross-hair",
+		{MoveLeft, MoveRight}:        "group",
 		{IntervalDown, IntervalUp}:   "interval",
 		{ZoomOut, ZoomIn}:            "zoom",
 		{ChooseNext, ChoosePrevious}: "choose",

@@ -47,7 +47,7 @@ func (h *help) View(wide, high int) string {
 		entries = append(entries, entry{"", title})
 		for i := range bindings {
 			b := &bindings[i]
-			if b.group != g || b.help == "" {
+			if b.group != g || b.help == "" || b.action <= View7 && !h.desk.viewExists(b.word) {
 				continue
 			}
 			keys := b.label()
@@ -104,7 +104,7 @@ func (h *help) View(wide, high int) string {
 		c.end()
 	}
 	c.set(Bar)
-	drawKeys(c, []Action{MoveDown, MoveUp, Escape})
+	drawKeys(c, []Action{MoveDown, MoveUp, Escape}, func(Action) string { return "" })
 	c.end()
 	return c.String()
 }

@@ -77,7 +77,7 @@ func New(c Config, data Data) *Model {
 		d.Select(symbol)
 	}
 	m.show(state.View)
-	m.back = nil
+	m.back, state.View = nil, m.views[m.current].name
 	for _, v := range m.views {
 		if k, ok := v.pane.(Keeper); ok && state.Panes[v.name] != nil {
 			k.Restore(state.Panes[v.name])

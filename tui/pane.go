@@ -28,6 +28,10 @@ type Pane interface {
 // Texter is a pane that can have text focus: while it has, printable keys are text.
 type Texter interface{ TextFocus() bool }
 
+// Worder is a pane that has its own word for what a key does there: the
+// footer asks it before the key table. "" leaves it to the table.
+type Worder interface{ Word(Action) string }
+
 // Keeper is a pane with something to keep over the end of the screen: drafts,
 // positions. Keep and Restore speak JSON of the pane's own making.
 type Keeper interface {

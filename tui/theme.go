@@ -91,14 +91,14 @@ func darkPalette() palette {
 			Hairline: {0x2b323b, 237, 8},
 			Up:       {0x3fb68b, 72, 2},
 			Down:     {0xef6461, 203, 9},
-			UpDim:    {0x2c7a5e, 29, 2},
+			UpDim:    {0x2c7a5e, 65, 2},
 			DownDim:  {0x8a4143, 95, 1},
 			Accent:   {0xe0af68, 179, 3},
 			Predict:  {0x7aa2f7, 111, 12},
 			Band:     {0x33496f, 60, 4},
 			Warn:     {0xe5c07b, 222, 11},
 		},
-		ground: [grounds]shade{noShade, {0x161b22, 234, plain}, {0x1b222c, 236, plain}},
+		ground: [grounds]shade{noShade, {0x161b22, 234, plain}, {0x1b222c, 235, plain}},
 	}
 }
 

@@ -69,7 +69,7 @@ func (w *watchlist) Keys() []Action {
 	if w.filtering {
 		return []Action{Enter, Escape, ChooseNext, TextUndo}
 	}
-	keys := []Action{MoveDown, MoveUp, Enter, MoveLeft, Filter, Sort, Favourite, Command}
+	keys := []Action{MoveDown, MoveUp, MoveLeft, MoveRight, Enter, Filter, Sort, Favourite, Command}
 	if len(w.undo) > 0 {
 		keys = append(keys, Undo)
 	}
