@@ -45,17 +45,11 @@ func (r *runner) newStatus(stage string, topics ...string) *stageStatus {
 	return s
 }
 
-// trouble notes what is wrong, in words, until recovered is called.
+// trouble notes what is wrong, in words.
 func (s *stageStatus) trouble(text string) {
 	s.mu.Lock()
 	s.errors++
 	s.problem = text
-	s.mu.Unlock()
-}
-
-func (s *stageStatus) recovered() {
-	s.mu.Lock()
-	s.problem = ""
 	s.mu.Unlock()
 }
 
