@@ -145,6 +145,14 @@ func (c *canvas) end() {
 	if c.full() {
 		return
 	}
+	if c.ground != Plain && !c.theme.ASCII && c.room() > 0 {
+		// A no-break space as the last cell: a blank end would be erased
+		// rather than written, and not every terminal erases to the ground.
+		c.to(c.width - 1)
+		c.use(Text.On(c.ground))
+		c.buf = append(c.buf, "\u00a0"...)
+		c.x++
+	}
 	c.to(c.width)
 	c.buf = append(c.buf, reset...)
 	c.y++

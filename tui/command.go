@@ -170,7 +170,7 @@ func (l *commandLine) over(content string, w, h int) string {
 	for _, ch := range l.choices[:n] {
 		wide = max(wide, width(ch.line)+width(ch.note)+6)
 	}
-	wide = min(wide, w)
+	wide = min(wide, w, 72)
 	c := newCanvas(l.desk.Theme, wide, n)
 	c.set(Selection)
 	for i := n - 1; i >= 0; i-- { // the best next to the line
@@ -181,9 +181,12 @@ func (l *commandLine) over(content string, w, h int) string {
 		}
 		c.put(c.on(Accent), mark)
 		c.gap(1)
-		note := width(ch.note)
-		c.cell(ink, ch.line, max(c.room()-note-3, 8))
-		c.right(c.on(Muted), ch.note+" ")
+		line := min(width(ch.line), c.room()-2)
+		c.cell(ink, ch.line, line)
+		if note := min(width(ch.note), c.room()-3); note > 3 {
+			c.to(c.width - note - 1)
+			c.cell(c.on(Muted), ch.note, note)
+		}
 		c.end()
 	}
 	return overlay(content, strings.Split(c.String(), "\n"), h)

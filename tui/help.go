@@ -30,7 +30,7 @@ func (h *help) do(a Action) {
 }
 
 // helpWidth is what one column of the page needs.
-const helpWidth = 62
+const helpWidth = 58
 
 // View is the page: one column of keys, two or three where there is room.
 func (h *help) View(wide, high int) string {

@@ -96,7 +96,7 @@ func shown(t testing.TB, m *Model) string {
 	uv.NewStyledString(raw).Draw(buf, buf.Bounds())
 	out := strings.Split(ansi.Strip(buf.Render()), "\n")
 	for i := range out {
-		out[i] = strings.TrimRight(out[i], " \r")
+		out[i] = strings.TrimRight(out[i], " \u00a0\r")
 	}
 	return strings.Join(out, "\n") + "\n"
 }

@@ -91,7 +91,7 @@ func darkPalette() palette {
 			Hairline: {0x2b323b, 237, 8},
 			Up:       {0x3fb68b, 72, 2},
 			Down:     {0xef6461, 203, 9},
-			UpDim:    {0x2c7a5e, 65, 2},
+			UpDim:    {0x2c7a5e, 29, 2},
 			DownDim:  {0x8a4143, 95, 1},
 			Accent:   {0xe0af68, 179, 3},
 			Predict:  {0x7aa2f7, 111, 12},
