@@ -18,7 +18,6 @@ type board struct {
 	watch  *watchlist
 	events *events
 	focus  int // 0 watchlist, 1 events
-	wide   int
 }
 
 func newBoard(d *Desk) *board {

@@ -1,12 +1,10 @@
 package lake
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"sort"
 	"strconv"
 
 	"tapedeck/pipeline/market"
@@ -175,13 +173,5 @@ func (s *Snapshot) Between(from, to market.Time) {
 	})
 	s.Parts = slices.DeleteFunc(s.Parts, func(p Part) bool {
 		return p.Rows == 0 || from != 0 && p.Last < from || to != 0 && p.First >= to
-	})
-}
-
-// sortParts puts parts into the order of the log.
-func sortParts(parts []Part) {
-	sort.Slice(parts, func(i, j int) bool {
-		a, b := parts[i], parts[j]
-		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Start, b.Start)) < 0
 	})
 }
