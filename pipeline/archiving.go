@@ -27,6 +27,7 @@ type Archive interface {
 type Chain interface {
 	Append(offset int64, produced market.Time, key, value []byte) error
 	Gap(from, to int64) error // the log no longer has these offsets
+	Durable() int64           // everything below is safely in the lake
 	Pending() (rows, bytes int, oldest time.Time)
 	Flush(ctx context.Context) error
 }
@@ -48,9 +49,10 @@ type archiving struct {
 	progress  *progress
 	archived  *atomic.Int64
 
-	chain Chain
-	next  int64         // offset after the last record taken
-	taken *atomic.Int64 // the same, for others to see
+	chain   Chain
+	next    int64         // offset after the last record taken
+	taken   *atomic.Int64 // the same, for others to see
+	durable *atomic.Int64
 }
 
 func (a *archiving) Start(ctx context.Context) (int64, error) {
@@ -75,6 +77,7 @@ func (a *archiving) Start(ctx context.Context) (int64, error) {
 	}
 	a.chain, a.next = chain, next
 	a.taken = a.progress.hold("archive", a.table, a.partition, next)
+	a.durable = a.progress.hold(durably, a.table, a.partition, next)
 	return next, nil
 }
 
@@ -113,6 +116,7 @@ func (a *archiving) Stop(ctx context.Context) error {
 		return nil
 	}
 	defer a.progress.drop("archive", a.table, a.partition)
+	defer a.progress.drop(durably, a.table, a.partition)
 	return a.flush(ctx)
 }
 
@@ -122,6 +126,7 @@ func (a *archiving) flush(ctx context.Context) error {
 		a.status.trouble("the lake does not take " + a.table + ": " + err.Error())
 		return fmt.Errorf("archive %s/%d: %w", a.table, a.partition, err)
 	}
+	a.durable.Store(a.chain.Durable())
 	if rows > 0 {
 		a.archived.Add(int64(rows))
 		a.status.flushed(a.table, rows)

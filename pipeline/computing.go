@@ -39,6 +39,7 @@ type computing struct {
 	held      map[int64][]byte // bytes of ticks that the cleaner holds back
 	written   map[identity]struct{}
 	record    *kafka.Record
+	ctx       context.Context // of the call of Process in hand, for what is written during it
 	snapped   time.Time
 	since     int // records since the last snapshot
 	failure   error
@@ -145,6 +146,7 @@ func (c *computing) Process(ctx context.Context, records []kafka.Record) error {
 	if err := c.takeEdits(ctx); err != nil {
 		return err
 	}
+	c.ctx = ctx
 	for i := range records {
 		c.take(&records[i])
 		if c.failure != nil {
@@ -205,7 +207,7 @@ func (c *computing) take(r *kafka.Record) {
 		c.deadLetter(r.Offset, r.Value, "the record's key is not its symbol")
 		return
 	}
-	if c.cleaner.Clean(&t, r.Offset, c.accept, c.reject) {
+	if c.cleaner.Clean(&t, r.Offset, r.Time, c.accept, c.reject) {
 		c.held[r.Offset] = append([]byte(nil), r.Value...)
 	}
 }

@@ -53,7 +53,7 @@ func (c *computing) write(id identity, key string, count *atomic.Int64) {
 	}
 	count.Add(1)
 	c.status.out.Add(1)
-	if err := c.producer.Produce(id.topic, c.partition, []byte(key), c.buf); err != nil && c.failure == nil {
+	if err := c.producer.ProduceContext(c.ctx, id.topic, c.partition, []byte(key), c.buf); err != nil && c.failure == nil {
 		c.failure = fmt.Errorf("write %s: %w", id.topic, err)
 	}
 }

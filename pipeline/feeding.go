@@ -239,7 +239,7 @@ func (s *sink) write(k keyed, row int64, value []byte, headers []kafka.Header) e
 	}
 	s.status.in.Add(1)
 	s.status.out.Add(1)
-	if err := s.producer.Produce(kafka.Ticks, k.partition, k.key, value, headers...); err != nil {
+	if err := s.producer.ProduceContext(s.ctx, kafka.Ticks, k.partition, k.key, value, headers...); err != nil {
 		return err
 	}
 	return s.ctx.Err()
@@ -253,7 +253,7 @@ func (s *sink) Clock(c market.Clock) error {
 		if s.row < s.rows[partition] && !c.End {
 			continue
 		}
-		if err := s.producer.Produce(kafka.Ticks, partition, nil, s.buf, s.headers(s.row)...); err != nil {
+		if err := s.producer.ProduceContext(s.ctx, kafka.Ticks, partition, nil, s.buf, s.headers(s.row)...); err != nil {
 			return err
 		}
 	}

@@ -336,11 +336,15 @@ func (r *runner) archiveRest(ctx context.Context) error {
 func (r *runner) tidy(ctx context.Context, status *stageStatus) {
 	ticker := time.NewTicker(r.MergeEvery)
 	defer ticker.Stop()
+	trimming := trimming{runner: r}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		}
+		if r.Embedded {
+			trimming.step(ctx, time.Now())
 		}
 		done, err := r.lake.Tidy(ctx)
 		if err != nil && ctx.Err() == nil {

@@ -62,3 +62,16 @@ func (p *progress) holdsAll(stage, topic string, ends []int64) bool {
 	}
 	return true
 }
+
+// held are the positions of the partitions of topic that stage holds.
+func (p *progress) held(stage, topic string) map[int32]int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	held := map[int32]int64{}
+	for key, position := range p.positions {
+		if key.stage == stage && key.topic == topic {
+			held[key.partition] = position.Load()
+		}
+	}
+	return held
+}

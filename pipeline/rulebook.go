@@ -32,7 +32,7 @@ func openRuleBook(ctx context.Context, log *kafka.Client, producer *kafka.Produc
 		return b, nil
 	}
 	for i := range defaults {
-		if err := producer.Produce(kafka.Rules, 0, []byte(defaults[i].Name), market.EncodeRule(&defaults[i])); err != nil {
+		if err := producer.ProduceContext(ctx, kafka.Rules, 0, []byte(defaults[i].Name), market.EncodeRule(&defaults[i])); err != nil {
 			return nil, fmt.Errorf("write the default rules: %w", err)
 		}
 	}

@@ -53,7 +53,7 @@ func writeSnapshot(ctx context.Context, producer *kafka.Producer, partition int3
 		n := min(len(rest), chunkSize)
 		key := binary.BigEndian.AppendUint32([]byte{keyChunk, s.slot}, uint32(chunks))
 		value := append(binary.BigEndian.AppendUint64(nil, uint64(s.next)), rest[:n]...)
-		if err := producer.Produce(kafka.State, partition, key, value); err != nil {
+		if err := producer.ProduceContext(ctx, kafka.State, partition, key, value); err != nil {
 			return err
 		}
 		rest = rest[n:]
@@ -65,7 +65,7 @@ func writeSnapshot(ctx context.Context, producer *kafka.Producer, partition int3
 	for _, topic := range outputs {
 		commit = binary.BigEndian.AppendUint64(commit, uint64(s.written[topic]))
 	}
-	if err := producer.Produce(kafka.State, partition, []byte{keyCommit}, commit); err != nil {
+	if err := producer.ProduceContext(ctx, kafka.State, partition, []byte{keyCommit}, commit); err != nil {
 		return err
 	}
 	return producer.Flush(ctx)
@@ -75,7 +75,7 @@ func writeSnapshot(ctx context.Context, producer *kafka.Producer, partition int3
 func writeEffect(ctx context.Context, producer *kafka.Producer, partition int32, e effect) error {
 	key := binary.BigEndian.AppendUint64([]byte{keyEffect}, uint64(e.offset))
 	key = append(key, e.rule.Name...)
-	if err := producer.Produce(kafka.State, partition, key, market.EncodeRule(&e.rule)); err != nil {
+	if err := producer.ProduceContext(ctx, kafka.State, partition, key, market.EncodeRule(&e.rule)); err != nil {
 		return err
 	}
 	return producer.Flush(ctx)

@@ -54,7 +54,7 @@ func TestOracleMinuteBarsOfARealDay(t *testing.T) {
 	for i, row := range rows[1:] {
 		tick := market.Tick{Symbol: row[1], Time: market.FromMillis(int64(number(row[0]))), Price: number(row[2]),
 			Size: int64(number(row[3])), Exchange: row[4], Condition: row[5], Source: "replay"}
-		cleaner.Clean(&tick, int64(i), accept, reject)
+		cleaner.Clean(&tick, int64(i), 0, accept, reject)
 	}
 	end := market.Clock{Time: market.FromMillis(int64(number(rows[len(rows)-1][0]))), Source: "replay", End: true}
 	cleaner.Clock(end, reject)

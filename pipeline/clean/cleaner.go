@@ -20,15 +20,15 @@ type Reason string
 
 // The reasons.
 const (
-	Future Reason = "time is ahead of the feed's clock"
+	Future Reason = "time is ahead of when it was received"
 	TooOld Reason = "time is too far behind the feed's clock"
 	Jump   Reason = "absurd jump of the price"
 )
 
 // Config are the limits. The zero value takes the defaults.
 type Config struct {
-	Ahead  time.Duration // how far a tick may be ahead of its feed's clock; 0 is a minute
-	Behind time.Duration // how far behind; 0 is seven days
+	Ahead  time.Duration // how far a tick's time may be ahead of when it was received; 0 is a minute
+	Behind time.Duration // how far it may be behind its feed's clock; 0 is seven days
 	Jump   float64       // share of the recent price beyond which a price is suspect; 0 is 0.2
 }
 
@@ -83,19 +83,21 @@ func New(config Config, calendar func(symbol string) *market.Calendar) *Cleaner 
 	return &Cleaner{config: config, calendar: calendar, clocks: map[string]market.Time{}, symbols: map[string]*symbol{}}
 }
 
-// Clean judges the tick at an offset of the log: accept is called for every
+// Clean judges the tick at an offset of the log, seen by its feed or, where that
+// does not say so, by the log at a given time (0: unknown): accept is called for every
 // tick that is now believed, reject for every one that is not; a tick that is
 // held back gets neither yet, and Clean says so.
-func (c *Cleaner) Clean(t *market.Tick, offset int64, accept func(*market.Tick, int64), reject func(int64, Reason)) (held bool) {
-	if clock, ok := c.clocks[t.Source]; ok {
-		switch {
-		case t.Time > clock.Add(c.config.Ahead):
-			reject(offset, Future)
-			return false
-		case t.Time < clock.Add(-c.config.Behind):
-			reject(offset, TooOld)
-			return false
-		}
+func (c *Cleaner) Clean(t *market.Tick, offset int64, seen market.Time, accept func(*market.Tick, int64), reject func(int64, Reason)) (held bool) {
+	if t.Received != 0 {
+		seen = t.Received
+	}
+	if seen != 0 && t.Time > seen.Add(c.config.Ahead) {
+		reject(offset, Future)
+		return false
+	}
+	if t.Time < c.clocks[t.Source].Add(-c.config.Behind) {
+		reject(offset, TooOld)
+		return false
 	}
 	if Excluded(t.Condition) { // not a price of the market's: neither judged nor a judge
 		accept(t, offset)
