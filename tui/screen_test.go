@@ -257,3 +257,22 @@ func TestLooks(t *testing.T) {
 		t.Error("red-up does not swap")
 	}
 }
+
+func TestAreaSpansItsHeight(t *testing.T) {
+	values := make([]float32, 60)
+	for i := range values {
+		values[i] = float32(i)
+	}
+	for _, lines := range []int{1, 3, 47, 200} {
+		h := area(values, 60, lines, nil)
+		if h[0] != 1 || int(h[59]) != 8*lines {
+			t.Errorf("%d lines: from %d to %d", lines, h[0], h[59])
+		}
+	}
+	if h := spark([]float32{5, 5}, 4, nil); h[0] != 0 || h[2] == 0 || h[2] != h[3] {
+		t.Errorf("a flat line gives %v", h)
+	}
+	if h := spark(nil, 3, nil); len(h) != 3 {
+		t.Errorf("nothing gives %v", h)
+	}
+}

@@ -39,7 +39,7 @@ type watchlist struct {
 	page   int                // rows drawn last
 	seen   map[int32]float64  // last price of visible rows
 	flash  map[int32]moveMark // of those whose price just moved far
-	spark  []uint8
+	spark  []uint16
 	undo   []func()
 }
 
@@ -87,6 +87,11 @@ func (w *watchlist) Update(msg tea.Msg) tea.Cmd {
 		w.touched = w.desk.Now()
 		if w.filter.key(msg.Key) {
 			w.filterChanged()
+		}
+	case tea.MouseClickMsg:
+		w.touched = w.desk.Now()
+		if i := w.offset + msg.Y - 2; msg.Y >= 2 && i < len(w.order) { // below groups and headings
+			w.desk.Select(w.desk.Frame.Quotes[w.order[i]].Symbol)
 		}
 	case tea.PasteMsg:
 		w.touched = w.desk.Now()

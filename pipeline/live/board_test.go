@@ -175,6 +175,26 @@ func TestAlertsDropRepeatsAndStayBounded(t *testing.T) {
 	}
 }
 
+func TestFiringIsCountedByRuleAndSymbol(t *testing.T) {
+	b := boardAt(friday)
+	b.Ticks(tick("A", friday, 10, 1))
+	at := func(id string, s market.AlertState) {
+		b.Alert(market.Alert{ID: id, Symbol: "A", Rule: "drop", State: s, Time: friday})
+	}
+	at("1", market.Firing)
+	at("2", market.Firing) // said again: still one
+	var f Frame
+	b.Snapshot(&f)
+	if f.Firing != 1 || f.Quote("A").Alerts != 1 || !slices.Equal(f.Standing, []bool{true, false}) {
+		t.Errorf("firing %d, standing %v", f.Firing, f.Standing)
+	}
+	at("3", market.Resolved)
+	b.Snapshot(&f)
+	if f.Firing != 0 || f.Quote("A").Alerts != 0 || slices.Contains(f.Standing, true) {
+		t.Errorf("resolved: firing %d, standing %v", f.Firing, f.Standing)
+	}
+}
+
 func TestStatusNoticesOnce(t *testing.T) {
 	b := boardAt(friday)
 	s := Status{Instance: "a", Stage: "publish", Time: friday, Events: []Notice{{Time: friday, Text: "hour 13 published"}}}
