@@ -276,3 +276,24 @@ func TestAreaSpansItsHeight(t *testing.T) {
 		t.Errorf("nothing gives %v", h)
 	}
 }
+
+func TestNumbersAreNeverCut(t *testing.T) {
+	for _, c := range []struct {
+		s    string
+		n    int
+		want string
+	}{
+		{"volume 1,204,300 > 1,000,000", 24, "volume 1,204,300 > "},
+		{"volume 1,204,300 > 1,000,000", 16, "volume 1,204,300"},
+		{"volume 1,204,300 > 1,000,000", 15, "volume "},
+		{"at 14:30:07 sharp", 6, "at "},
+		{"price 12.5", 8, "price "},
+		{"words only here", 7, "words o"},
+		{"12345", 3, ""},
+		{"ends in 5. Next", 10, "ends in 5."},
+	} {
+		if got := wholeNumbers(c.s, c.n); got != c.want {
+			t.Errorf("%q in %d: %q, want %q", c.s, c.n, got, c.want)
+		}
+	}
+}

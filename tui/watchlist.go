@@ -67,7 +67,7 @@ func (w *watchlist) TextFocus() bool { return w.filtering }
 
 func (w *watchlist) Keys() []Action {
 	if w.filtering {
-		return []Action{Enter, Escape, ChooseNext, TextUndo}
+		return []Action{Enter, Escape, ChooseNext, ChoosePrevious, TextUndo}
 	}
 	keys := []Action{MoveDown, MoveUp, MoveLeft, MoveRight, Enter, Filter, Sort, Favourite, Command}
 	if len(w.undo) > 0 {
