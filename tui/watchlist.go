@@ -41,6 +41,7 @@ type watchlist struct {
 	flash  map[int32]moveMark // of those whose price just moved far
 	spark  []uint16
 	undo   []func()
+	fresh  bool // the cursor was put on the first row, not by the analyst
 }
 
 type moveMark struct {
@@ -218,9 +219,15 @@ func (w *watchlist) move(n int) {
 func (w *watchlist) tick(now time.Time) {
 	f := w.desk.Frame
 	if len(f.Quotes) != w.known || now.Sub(w.ordered) >= orderEvery && now.Sub(w.touched) >= orderEvery {
+		grew := len(f.Quotes) != w.known
 		w.reorder()
-		if w.desk.Symbol == "" {
+		switch {
+		case len(w.order) == 0:
+		case w.desk.Symbol == "":
 			w.settle()
+			w.fresh = true
+		case w.fresh && grew && w.touched.IsZero(): // still the first moments: the cursor waits on top
+			w.desk.Select(f.Quotes[w.order[0]].Symbol)
 		}
 	}
 	for id, m := range w.flash {

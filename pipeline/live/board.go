@@ -111,6 +111,9 @@ func (b *Board) id(symbol string, create bool) (int32, bool) {
 	}
 	r := &b.shards[id/shardRows].rows[id%shardRows]
 	r.quote.Symbol, r.calendar = symbol, b.calendar(symbol)
+	b.listMu.Lock() // taken after mu here, and never before it
+	r.watched = b.watched[symbol]
+	b.listMu.Unlock()
 	return id, true
 }
 
