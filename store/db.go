@@ -74,7 +74,9 @@ type DB struct {
 	connector *duckdb.Connector
 	temp      string // removed by Close
 	tails     map[string]*tail
+	hot       map[string]*hot
 	guard     *guard
+	memory    int64 // MemoryLimit in bytes
 
 	mu     sync.Mutex
 	number int // of temporary files
@@ -103,9 +105,10 @@ func Open(ctx context.Context, config Config, log *slog.Logger) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	db := &DB{config: config, log: log, temp: temp, tails: make(map[string]*tail)}
+	db := &DB{config: config, log: log, temp: temp, tails: make(map[string]*tail), hot: make(map[string]*hot), memory: parseSize(config.MemoryLimit)}
 	for _, t := range lake.Tables() {
 		db.tails[t.Name] = newTail(db, t)
+		db.hot[t.Name] = newHot(db, t)
 	}
 	if err := db.open(ctx); err != nil {
 		os.RemoveAll(temp)
@@ -163,8 +166,8 @@ func (db *DB) settings() []string {
 		"SET autoload_known_extensions = false",
 		"SET allow_community_extensions = false",
 		"SET allow_persistent_secrets = false",
-		"SET enable_external_file_cache = false", // merged files are replaced in place
-		"SET max_expression_depth = 500",
+		"SET enable_external_file_cache = false",
+		"SET parquet_metadata_cache = true", // what lake.Local names never changes
 		"SET allowed_directories = [" + strings.Join(allowed, ", ") + "]",
 		"SET enable_external_access = false",
 	}

@@ -45,6 +45,7 @@ const (
 	maxStatement = 256 << 10 // bytes
 	maxNesting   = 120       // of parentheses; far below where a parser's stack ends
 	maxTokens    = 20_000
+	maxLambdas   = 4 // each level multiplies the binder's work, which cannot be interrupted
 )
 
 var (
@@ -187,6 +188,7 @@ type walker struct {
 	guard   *guard
 	checked *checked
 	ctes    map[string]bool
+	lambdas int // that surround the node
 }
 
 // collectCTEs notes the names that WITH defines. One that could be a file's
@@ -222,6 +224,12 @@ func (w *walker) walk(node any) error {
 	case map[string]any:
 		if err := w.visit(n); err != nil {
 			return err
+		}
+		if text(n, "class") == "LAMBDA" {
+			if w.lambdas++; w.lambdas > maxLambdas {
+				return refuse("lambdas are nested more than %d deep", maxLambdas)
+			}
+			defer func() { w.lambdas-- }()
 		}
 		for _, child := range n {
 			if err := w.walk(child); err != nil {
@@ -288,6 +296,9 @@ func (w *walker) table(n map[string]any) error {
 
 func (w *walker) function(n map[string]any) error {
 	fn := strings.ToLower(text(n, "function_name"))
+	if w.lambdas > 0 && expanding[fn] {
+		return refuse("the function %s cannot be used inside of a lambda, where it could make lists without end", clip(fn))
+	}
 	// DuckDB itself qualifies some, e.g. row; only those behind a macro of
 	// limits must not be reached past it.
 	if limitedFunctions[fn] && (text(n, "schema") != "" || text(n, "catalog") != "") {
@@ -295,6 +306,11 @@ func (w *walker) function(n map[string]any) error {
 	}
 	if deniedFunctions[fn] {
 		return refuse("the function %s tells about the machine or reaches outside the lake", clip(fn))
+	}
+	if fn == "format" || fn == "printf" {
+		if err := w.format(n); err != nil {
+			return err
+		}
 	}
 	for _, prefix := range deniedPrefixes {
 		if strings.HasPrefix(fn, prefix) && fn != "pg_typeof" {
@@ -344,9 +360,3 @@ func set(names ...string) map[string]bool {
 	}
 	return m
 }
-
-// limits are macros that stand before functions whose result could be far
-// larger than the memory limit, which does not cover a single value.
-var limits = []string{}
-
-var limitedFunctions = set()

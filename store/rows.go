@@ -31,8 +31,8 @@ type Column struct {
 }
 
 // Rows are a query's result, read in order once. They hold a connection until
-// Close. Not for concurrent use, but Close may be called at any time from
-// elsewhere to cancel.
+// Close. Not for concurrent use; cancelling the context of Query ends them from
+// elsewhere.
 type Rows struct {
 	db      *DB
 	conn    *duckdb.Conn
@@ -64,8 +64,12 @@ func (db *DB) Query(ctx context.Context, sql string, o Options) (*Rows, error) {
 	if o.Timeout > 0 {
 		timeout = min(timeout, o.Timeout)
 	}
-	r.ctx, r.cancel = context.WithTimeoutCause(ctx, timeout,
+	bounded, cancel := context.WithTimeoutCause(ctx, timeout,
 		fmt.Errorf("the query took longer than %v and was stopped; ask for less, e.g. fewer days", timeout))
+	watched, stop := context.WithCancelCause(bounded)
+	r.ctx = watched
+	r.cancel = func() { stop(nil); cancel() }
+	go db.watch(watched, stop)
 	for try := 0; ; try++ {
 		err := r.open(sql, o)
 		if err == nil {

@@ -191,15 +191,6 @@ func (c *canvas) end() {
 	}
 }
 
-// rule is a hairline over the whole width.
-func (c *canvas) rule() {
-	if c.full() {
-		return
-	}
-	c.put(c.on(Hairline), strings.Repeat("─", c.room()))
-	c.end()
-}
-
 // block takes lines that are already drawn, each exactly as wide as the pane.
 func (c *canvas) block(s string) {
 	for line := range strings.SplitSeq(s, "\n") {

@@ -77,7 +77,7 @@ func (h *help) View(wide, high int) string {
 	c.set(Plain)
 	columns := max(wide/helpWidth, 1)
 	page := high - 2
-	lines := min(max((len(entries)+columns-1)/columns, page-1), max(page, len(entries)))
+	var lines int
 	if columns*page < len(entries) {
 		lines = (len(entries) + columns - 1) / columns
 	} else {

@@ -179,7 +179,7 @@ func (w *watchlist) place(where string) {
 	if at < 0 {
 		return
 	}
-	to := at
+	var to int
 	switch where {
 	case "up":
 		to = max(at-1, 0)

@@ -23,14 +23,16 @@ type pace struct {
 	base     time.Time   // when the source's time was origin
 	origin   market.Time
 	woke     time.Time // wall time that is known to have passed
+	flushed  time.Time
 	reported time.Time
 }
 
 const (
 	defaultGap  = time.Minute
-	gapPause    = time.Second           // what is left of a skipped gap
-	batchWait   = 10 * time.Millisecond // shortest wait: ticks due within it go out together
-	maxBehind   = 2 * time.Second       // a sink slower than this makes the source's time stand still
+	gapPause    = time.Second            // what is left of a skipped gap
+	batchWait   = 10 * time.Millisecond  // shortest wait: ticks due within it go out together
+	maxBehind   = 2 * time.Second        // a sink slower than this makes the source's time stand still
+	flushEvery  = 100 * time.Millisecond // longest time that a tick waits for a flush, unless one takes longer
 	reportEvery = time.Second
 )
 
@@ -128,10 +130,14 @@ func (p *pace) wait(ctx context.Context, t market.Time, hurry bool) (bool, error
 		}
 		return false, nil
 	}
-	if err := p.out.Flush(); err != nil {
-		return false, err
+	pause := max(due.Sub(now), batchWait)
+	if pause >= flushEvery || now.Sub(p.flushed) >= flushEvery {
+		if err := p.out.Flush(); err != nil {
+			return false, err
+		}
+		p.flushed = now
 	}
-	err := sleep(ctx, max(due.Sub(now), batchWait))
+	err := sleep(ctx, pause)
 	p.woke = p.wall()
 	return true, err
 }

@@ -143,7 +143,10 @@ func (r *Replay) Resume(row int64) { r.resume = row }
 
 // Run replays until the end, the end of ctx or an error of the sink. An input
 // that breaks off ends alone: the rest is played, then Run returns ErrDamaged.
-func (r *Replay) Run(ctx context.Context, out Sink) (err error) {
+func (r *Replay) Run(ctx context.Context, out Sink) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	run := replayRun{Replay: r, out: out, pace: r.pace, waiting: r.inputs}
 	run.rejects, _ = out.(RejectSink)
 	defer func() {

@@ -44,6 +44,9 @@ func (r *ReplayRows) Resume(row int64) { r.resume = row }
 
 // Run replays until the rows end, ctx ends, or the sink or the iterator fails.
 func (r *ReplayRows) Run(ctx context.Context, out Sink) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	pace := r.pace
 	pace.begin(out)
 	var row int64
@@ -65,7 +68,7 @@ func (r *ReplayRows) Run(ctx context.Context, out Sink) error {
 		t.Source = pace.source
 		if err := t.Validate(); err != nil {
 			if rejects != nil {
-				if err := rejects.Reject(row, t.Symbol, err.Error(), fmt.Appendf(nil, "%+v", t)); err != nil {
+				if err := rejects.Reject(row, t.Symbol, err.Error(), market.AppendTick(nil, &t)); err != nil {
 					return err
 				}
 			}

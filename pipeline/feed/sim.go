@@ -278,7 +278,7 @@ type simSweep struct {
 }
 
 func (s *simSweep) time() market.Time {
-	return s.begin + market.Time(s.period*(float64(s.round)+float64(s.i)/float64(s.n)))
+	return s.begin + market.Time(s.period*(float64(s.round)+float64(s.i)/float64(s.n))+0.5)
 }
 
 func (s *simSweep) next() {
@@ -291,7 +291,7 @@ func (s *simSweep) next() {
 // moveTo goes on with the same symbol at t.
 func (s *simSweep) moveTo(t market.Time) {
 	s.round = 0
-	s.begin = t + 1 - market.Time(s.period*float64(s.i)/float64(s.n))
+	s.begin = t - market.Time(s.period*float64(s.i)/float64(s.n)) // rounded down, so that no tick is before t
 }
 
 func simText(n int, rate float64) string {

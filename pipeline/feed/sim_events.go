@@ -12,14 +12,15 @@ import (
 //
 //   - a block: one trade of more than a million shares, with a small kick to
 //     the price and more volume for a while; on average each 80 s;
-//   - a move of 3 to 4 % down or, less often, up, within 20 s or within two to
-//     four minutes, a quarter of which is given back; on average each 100 s.
+//   - a move of 3 to 4 % down or up, within 20 s or within two to four minutes,
+//     a quarter of which is given back; on average each 180 s.
 //
 // Each live start has a block and a quick drop within its first 20 s, on
 // symbols that the seed determines.
 type simEvents struct {
 	seed      uint64
-	busy      []int // symbols that events happen to
+	large     []int // symbols that blocks are traded in
+	known     []int // symbols that moves happen to
 	script    []simEvent
 	nextBlock market.Time
 	nextMove  market.Time
@@ -35,28 +36,36 @@ type simEvent struct {
 
 const (
 	simBetweenBlocks = 80 * time.Second
-	simBetweenMoves  = 100 * time.Second
+	simBetweenMoves  = 180 * time.Second
 )
 
 // start plans the events of a live start.
 func (e *simEvents) start(begin market.Time, m *simMarket) {
+	all := make([]int, len(m.symbols))
 	for i := range m.symbols {
-		if c := m.symbols[i].company; c.Volume >= 8_000_000 && c.Sector != "fund" && len(e.busy) < 150 {
-			e.busy = append(e.busy, i)
+		all[i] = i
+		c := m.symbols[i].company
+		if c.Sector == "fund" {
+			continue
+		}
+		if c.Volume >= 8_000_000 && len(e.large) < 150 {
+			e.large = append(e.large, i)
+		}
+		if c.Volume >= 1_500_000 && len(e.known) < 400 {
+			e.known = append(e.known, i)
 		}
 	}
-	if len(e.busy) < 2 {
-		e.busy = e.busy[:0]
-		for i := range m.symbols {
-			e.busy = append(e.busy, i)
-		}
+	if len(e.large) < 2 || len(e.known) < 2 {
+		e.large, e.known = all, all
 	}
 	fixed := rand.New(rand.NewPCG(e.seed, 0x5ca1ab1e))
-	first := fixed.IntN(len(e.busy))
-	second := (first + 1 + fixed.IntN(max(1, len(e.busy)-1))) % len(e.busy)
+	falls, block := e.known[fixed.IntN(len(e.known))], e.large[fixed.IntN(len(e.large))]
+	for falls == block && len(e.known) > 1 {
+		falls = e.known[fixed.IntN(len(e.known))]
+	}
 	e.script = []simEvent{
-		{begin.Add(4 * time.Second), e.busy[first], 12 * time.Second, -3.8},
-		{begin.Add(8 * time.Second), e.busy[second], 0, 0.25},
+		{begin.Add(4 * time.Second), falls, 12 * time.Second, -3.8},
+		{begin.Add(8 * time.Second), block, 0, 0.25},
 	}
 	e.nextBlock = begin.Add(45*time.Second + m.wait(simBetweenBlocks))
 	e.nextMove = begin.Add(30*time.Second + m.wait(simBetweenMoves))
@@ -75,23 +84,23 @@ func (e *simEvents) second(t market.Time, m *simMarket) {
 	}
 	if t >= e.nextBlock {
 		e.nextBlock = t.Add(m.wait(simBetweenBlocks))
-		m.happen(simEvent{t, e.any(m), 0, 0.3 * (m.random.Float64() - 0.5)})
+		m.happen(simEvent{t, m.any(e.large), 0, 0.3 * (m.random.Float64() - 0.5)})
 	}
 	if t >= e.nextMove {
 		e.nextMove = t.Add(m.wait(simBetweenMoves))
 		percent := 3.1 + m.random.Float64()
-		if m.random.IntN(5) < 3 {
+		if m.random.IntN(2) == 0 {
 			percent = -percent
 		}
 		length := 20 * time.Second
 		if m.random.IntN(2) == 0 {
 			length = time.Duration(120+m.random.IntN(120)) * time.Second
 		}
-		m.happen(simEvent{t, e.any(m), length, percent})
+		m.happen(simEvent{t, m.any(e.known), length, percent})
 	}
 }
 
-func (e *simEvents) any(m *simMarket) int { return e.busy[m.random.IntN(len(e.busy))] }
+func (m *simMarket) any(symbols []int) int { return symbols[m.random.IntN(len(symbols))] }
 
 // happen starts an event. A symbol has one move at a time.
 func (m *simMarket) happen(e simEvent) {

@@ -10,7 +10,7 @@ import (
 
 // simMarket is the model of the simulated market. All is in logarithms of
 // price and in seconds; ε are independent innovations of variance 1, a mixture
-// of two normal distributions (kurtosis 6).
+// of two normal distributions (kurtosis 6.7).
 //
 // The market m and each sector's factor f are random walks, on a grid of 100 ms:
 //
@@ -84,8 +84,8 @@ type simSymbol struct {
 	own        float64 // O
 	spread     float64 // of bid and ask, relative to the price
 	sector     uint8
-	exchange   uint8
-	buy        bool // the last trade was at the ask
+	home       string // exchange where it is listed
+	buy        bool   // the last trade was at the ask
 
 	boost      float64     // of volume, by an event
 	block      int64       // an event's one large trade, to come
@@ -147,9 +147,9 @@ func perRootSecond(day float64) float64 { return day / math.Sqrt(simTradingSecon
 
 // innovation is ε.
 func (m *simMarket) innovation() float64 {
-	e := m.random.NormFloat64() * (1 / 1.2042)
-	if m.random.Uint64()&31 == 0 { // one in 32 is four times as large: variance 1 + 15/32 before scaling
-		e *= 4
+	e := m.random.NormFloat64() * 0.894427 // 1/√1.25, for the one in 32 that is three times as large
+	if m.random.Uint64()&31 == 0 {
+		e *= 3
 	}
 	return e
 }
@@ -266,13 +266,14 @@ func (m *simMarket) quote(s *simSymbol, bits uint64, tick *market.Tick) {
 	}
 	tick.Symbol = s.company.Symbol
 	tick.Price, tick.Bid, tick.Ask = price/perDollar, bid/perDollar, ask/perDollar
-	tick.Exchange = simVenues[s.exchange]
+	tick.Exchange = s.home
 	if bits>>6&1 == 0 { // half of all trades are made elsewhere
 		tick.Exchange = simVenues[bits>>7%uint64(len(simVenues))]
 	}
 }
 
-// The venues by their letter on the consolidated tape; the first two are homes.
+// simVenues are venues by their letter on the consolidated tape: Nasdaq, NYSE,
+// NYSE Arca, Cboe BZX, Cboe EDGX, IEX, and off-exchange.
 var simVenues = [...]string{"Q", "N", "P", "Z", "K", "V", "D", "D"}
 
 // size is the number of shares of a trade, so that a symbol's day has about

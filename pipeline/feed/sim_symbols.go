@@ -92,7 +92,7 @@ func newSimSymbol(c *market.Company, seed uint64) simSymbol {
 		company:    c,
 		price:      c.Price,
 		sector:     uint8(sector),
-		exchange:   uint8(simHash(c.Symbol, 0) >> 9 & 1),
+		home:       "N",
 		betaMarket: temper.beta * (0.75 + 0.5*fraction(h)),
 		betaSector: 0.7 + 0.6*fraction(h>>16),
 		sigma:      perRootSecond(temper.own * (0.8 + 0.6*fraction(h>>32)) * (1 + 0.6*small)),
@@ -100,7 +100,11 @@ func newSimSymbol(c *market.Company, seed uint64) simSymbol {
 		boost:      1,
 		spread:     0.00008 + 0.0012*small*small,
 	}
+	if len(c.Symbol) > 3 && c.Symbol[len(c.Symbol)-2] != '.' { // true of most
+		s.home = "Q"
+	}
 	if c.Sector == "fund" {
+		s.home = "P"
 		leverage := simLeverage(c.Name)
 		s.betaMarket, s.betaSector = leverage, 0.1*leverage
 		s.sigma *= math.Abs(leverage) + 0.2

@@ -176,7 +176,7 @@ func TestSimVolume(t *testing.T) {
 }
 
 func TestSimScript(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(8) {
 		r := record(t, newSim(t, func(c *SimConfig) { c.Symbols, c.Seed, c.Length = 1000, seed, 20*time.Second }))
 		first, most := make(map[string]float64), make(map[string]float64)
 		block, drop := "", ""
@@ -199,18 +199,30 @@ func TestSimScript(t *testing.T) {
 }
 
 func TestSimEventsGoOn(t *testing.T) {
-	r := record(t, newSim(t, func(c *SimConfig) { c.Symbols, c.Length = 500, 30*time.Minute }))
-	blocks, perSecond := 0, make(map[string]int64)
-	for _, tick := range r.ticks {
-		perSecond[tick.Symbol+tick.Time.Truncate(time.Second).String()] += tick.Size
-	}
-	for _, n := range perSecond {
-		if n > 1_000_000 {
+	blocks, moved := 0, 0
+	r, high := new(recorder), make(map[string]float64)
+	r.onTick = func(tick *market.Tick) error {
+		if tick.Size > 1_000_000 {
 			blocks++
 		}
+		if tick.Price > high[tick.Symbol] {
+			high[tick.Symbol] = tick.Price
+		} else if tick.Price > 5 && tick.Price < high[tick.Symbol]*0.97 {
+			moved++
+			high[tick.Symbol] = tick.Price
+		}
+		r.ticks = r.ticks[:0]
+		return nil
+	}
+	s := newSim(t, func(c *SimConfig) { c.Symbols, c.Length = 500, 30*time.Minute })
+	if err := s.Run(context.Background(), r); err != nil {
+		t.Fatal(err)
 	}
 	if blocks < 8 || blocks > 60 {
 		t.Errorf("%d blocks in half an hour, want about 23", blocks)
+	}
+	if moved < 2 || moved > 30 {
+		t.Errorf("%d falls of 3 %% in half an hour, want about 6", moved)
 	}
 }
 
@@ -277,7 +289,8 @@ func TestSimHistory(t *testing.T) {
 
 func TestSimHistoryIsBounded(t *testing.T) {
 	n := 0
-	r := &recorder{onTick: func(*market.Tick) error { n++; return nil }}
+	r := new(recorder)
+	r.onTick = func(*market.Tick) error { n++; r.ticks = r.ticks[:0]; return nil }
 	s := newSim(t, func(c *SimConfig) {
 		c.Symbols, c.HistoryDays, c.History, c.Length = MaxSimSymbols, 60, 3*time.Hour, time.Millisecond
 	})

@@ -50,7 +50,7 @@ type Sink interface {
 	Clock(c market.Clock) error
 
 	// Flush hands what is buffered to the log now. A source calls it when it
-	// is about to wait, so up to some ten times a second.
+	// is about to wait, so up to fifty times a second.
 	Flush() error
 
 	// Say gives the source's state in words, for the screen; the newest counts.

@@ -33,7 +33,8 @@ type YahooConfig struct {
 	Backfill    bool          // begin with today's minutes
 	BackfillFor time.Duration // longest time for that; 0 is 20 s
 	// Since gives the time up to which the log has ticks of a symbol, so that a
-	// restart does not bring minutes twice; nil or 0 brings all of today.
+	// restart does not bring minutes twice; nil or 0 brings all of today. It is
+	// called from several goroutines.
 	Since     func(symbol string) market.Time
 	HTTP      *http.Client     // nil is a new one; its cookie jar is not used
 	UserAgent string           // "" is a browser-like one, which Yahoo insists on
@@ -223,7 +224,7 @@ func (r *yahooRun) send(ctx context.Context, e yahooEvent) bool {
 }
 
 // flushSoon is how long a tick may wait for company.
-const flushSoon = 20 * time.Millisecond
+const flushSoon = 100 * time.Millisecond
 
 func (r *yahooRun) serve(ctx context.Context) error {
 	second := time.NewTicker(r.times.second)
