@@ -45,7 +45,7 @@ func (a *alerts) list() []*market.Alert {
 	out := make([]*market.Alert, 0, len(f.Alerts))
 	for i := range f.Alerts {
 		x := &f.Alerts[i]
-		if a.only == alertsFiring && x.State != market.Firing || a.only == alertsOfSymbol && x.Symbol != a.desk.Symbol {
+		if a.only == alertsFiring && !f.Standing[i] || a.only == alertsOfSymbol && x.Symbol != a.desk.Symbol {
 			continue
 		}
 		out = append(out, x)

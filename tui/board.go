@@ -1,8 +1,10 @@
 package tui
 
 import (
+	"cmp"
 	"encoding/json"
 	"math"
+	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -18,6 +20,7 @@ type board struct {
 	watch  *watchlist
 	events *events
 	focus  int // 0 watchlist, 1 events
+	wide   int // of the watchlist as drawn last
 }
 
 func newBoard(d *Desk) *board {
@@ -63,6 +66,12 @@ func (b *board) Update(msg tea.Msg) tea.Cmd {
 		return b.watch.Update(msg)
 	case Type, tea.PasteMsg:
 		return b.watch.Update(msg)
+	case tea.MouseClickMsg:
+		b.focus = 0
+		if msg.X < b.wide {
+			return b.watch.Update(msg)
+		}
+		return nil
 	case ask:
 		return b.watch.verb(msg)
 	}
@@ -71,14 +80,17 @@ func (b *board) Update(msg tea.Msg) tea.Cmd {
 
 func (b *board) View(w, h int) string {
 	t := b.desk.Theme
+	b.wide = w
 	switch {
 	case w >= threeColumns:
 		left := min(max(w*2/5, 80), w-44-60-2)
+		b.wide = left
 		right := min(max(44, w/4), 52)
 		middle := w - left - right - 2
 		return beside(t, b.watch.View(left, h), b.chart(middle, h), b.side(right, h))
 	case w >= twoColumns:
 		left := min(max(w*43/100, 51), 70)
+		b.wide = left
 		right := w - left - 1
 		if h < 18 {
 			return beside(t, b.watch.View(left, h), b.chart(right, h))
@@ -113,17 +125,64 @@ func (b *board) feet(w, h int) string {
 	return c.String()
 }
 
-// side is the third column: predictions above the events.
+// side is the third column: what is predicted, above the events.
 func (b *board) side(w, h int) string {
 	c := newCanvas(b.desk.Theme, w, h)
-	if line := b.prediction(w - 2); line != "" {
-		c.block(line)
-		c.gap(1)
-		c.put(c.on(Hairline), strings.Repeat(glyphRule, max(c.room()-1, 0)))
-		c.end()
-	}
+	b.predictions(c, min(h/4, 8))
 	c.block(b.events.focused(b.focus == 1).View(w, c.left()))
 	return c.String()
+}
+
+// predictions lists the newest forecast of each model and horizon.
+func (b *board) predictions(c *canvas, limit int) {
+	q := b.desk.Frame.Quote(b.desk.Symbol)
+	if q == nil || q.Predicted.Model == "" {
+		return
+	}
+	type of struct {
+		model   string
+		horizon int32
+	}
+	newest := map[of]market.Prediction{}
+	var order []of
+	for _, p := range b.desk.Data.Board.Predictions(nil, q.Symbol) {
+		k := of{p.Model + " " + p.Version, p.Horizon}
+		if old, ok := newest[k]; !ok {
+			order = append(order, k)
+		} else if old.Bar > p.Bar {
+			continue
+		}
+		newest[k] = p
+	}
+	slices.SortFunc(order, func(a, b of) int {
+		return cmp.Or(strings.Compare(a.model, b.model), cmp.Compare(a.horizon, b.horizon))
+	})
+	before := ""
+	for _, k := range order[:min(len(order), max(limit, 1))] {
+		p := newest[k]
+		c.gap(1)
+		name := k.model
+		if name == before {
+			name = ""
+		}
+		before = k.model
+		c.cell(c.bold(Predict), name, 11)
+		c.number(c.on(Muted), horizon(k.horizon), 7)
+		c.number(c.on(Text), price(p.Mean, q.Decimals), 10)
+		share := 0.0
+		if q.Last > 0 {
+			share = (p.Mean/q.Last - 1) * 100
+		}
+		c.number(c.on(Predict), signed(share, 2)+"%", 8)
+		if band := price(p.Low, q.Decimals) + "–" + price(p.High, q.Decimals); c.room() > width(band)+2 {
+			c.gap(2)
+			c.muted(band)
+		}
+		c.end()
+	}
+	c.gap(1)
+	c.put(c.on(Hairline), strings.Repeat(glyphRule, max(c.room()-1, 0)))
+	c.end()
 }
 
 const glyphRule = "─"

@@ -103,7 +103,8 @@ func (c *canvas) to(x int) {
 	}
 }
 
-// cell writes s left-aligned into n cells; what is too long ends with an ellipsis.
+// cell writes s left-aligned into n cells; what is too long ends with an
+// ellipsis, but never within a number.
 func (c *canvas) cell(i Ink, s string, n int) {
 	n = min(n, c.room())
 	if n <= 0 {
@@ -111,12 +112,40 @@ func (c *canvas) cell(i Ink, s string, n int) {
 	}
 	start := c.x
 	if width(s) > n {
-		c.clip(i, s, n-1)
+		c.clip(i, wholeNumbers(s, n-1), n-1)
 		c.clip(i, "…", 1)
 	} else {
 		c.clip(i, s, n)
 	}
 	c.to(start + n)
+}
+
+// wholeNumbers is the longest beginning of s of at most n cells that does not
+// end within a number.
+func wholeNumbers(s string, n int) string {
+	cut, used := len(s), 0
+	for i, r := range s {
+		w := 1
+		if r >= utf8.RuneSelf {
+			w = runeWidth(r)
+		}
+		if used+w > n {
+			cut = i
+			break
+		}
+		used += w
+	}
+	digit := func(b byte) bool { return b >= '0' && b <= '9' }
+	within := func(i int) bool { // s[i] belongs to the number before it
+		return digit(s[i]) || (s[i] == '.' || s[i] == ',' || s[i] == ':') && i+1 < len(s) && digit(s[i+1])
+	}
+	if cut == len(s) || cut == 0 || !within(cut) || !digit(s[cut-1]) && !within(cut-1) {
+		return s[:cut]
+	}
+	for cut > 0 && (digit(s[cut-1]) || within(cut-1)) {
+		cut--
+	}
+	return s[:cut]
 }
 
 // number writes s right-aligned into n cells. A number is never cut: one that

@@ -214,8 +214,11 @@ func drawEvent(c *canvas, d *Desk, ev event, selected bool) {
 		symbol, text = c.on(Text), c.on(Muted)
 	}
 	c.cell(symbol, a.Symbol, max(6, min(width(a.Symbol)+1, 9)))
-	state := a.State.String()
-	c.cell(text, sentence(a), c.room()-width(state)-2)
+	state, what := a.State.String(), sentence(a)
+	if a.State == market.Once && width(what) > c.room()-width(state)-3 {
+		state = "" // the glyph says it; the words need the room
+	}
+	c.cell(text, what, c.room()-width(state)-2)
 	c.right(c.on(role), state+" ")
 	c.end()
 	c.set(Plain)

@@ -78,8 +78,8 @@ func (m *Model) headerRight() (parts []string, roles []Role) {
 	if n := len(d.Frame.Quotes); n > 0 {
 		add(plural(n, "symbol"), Muted)
 	}
-	fresh, role := d.freshness()
-	add(fresh, role)
+	add(d.behind())
+	add(d.freshness())
 	add(d.clock(), Text)
 	return parts, roles
 }

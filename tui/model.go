@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,8 +38,9 @@ type Model struct {
 	keysSeen  map[Action]bool
 	started   time.Time
 	state     PipelineState
-	interrupt time.Time // of a ctrl-c that had nothing to cancel
-	loadError error
+	interrupt time.Time          // of a ctrl-c that had nothing to cancel
+	left      market.Time        // when the analyst's last screen was seen alive
+	greeted   bool               // what happened since has been said
 	stop      context.CancelFunc // of the work in hand
 }
 
@@ -58,7 +60,7 @@ func New(c Config, data Data) *Model {
 	}
 	state, err := LoadState(c.StatePath)
 	d := &Desk{Config: c, Data: data, Frame: &live.Frame{}, State: state, Width: 80, Height: 24, Interval: market.Minute}
-	m := &Model{desk: d, loadError: err, keysSeen: map[Action]bool{}}
+	m := &Model{desk: d, keysSeen: map[Action]bool{}, left: state.Left}
 	d.Data.Board.Snapshot(d.Frame)
 	m.started, m.quietFrom = d.Frame.Now, d.Frame.Now
 	if i, err := market.ParseInterval(state.Interval); err == nil && state.Interval != "" {
@@ -87,8 +89,6 @@ func New(c Config, data Data) *Model {
 	d.Keep()
 	if err != nil {
 		d.Say(Warn, err.Error())
-	} else {
-		m.whileAway()
 	}
 	return m
 }
@@ -144,6 +144,13 @@ func noColor(environ []string) bool {
 	return false
 }
 
+// asksWell says whether the terminal can be asked for a capability: some
+// print the question.
+func asksWell(environ []string) bool {
+	return !slices.Contains(environ, "TERM=linux") && !slices.Contains(environ, "TERM=dumb") &&
+		!slices.Contains(environ, "TERM_PROGRAM=Apple_Terminal")
+}
+
 // Messages of the root's own commands.
 type (
 	sampleDue   struct{}
@@ -164,7 +171,10 @@ type Working struct{ Cancel context.CancelFunc }
 
 // Init starts sampling and asks the terminal what it can show.
 func (m *Model) Init() tea.Cmd {
-	cmds := []tea.Cmd{m.nextSample(), m.askPipeline(), tea.RequestCapability("RGB"), tea.RequestCapability("Tc")}
+	cmds := []tea.Cmd{m.nextSample(), m.askPipeline()}
+	if asksWell(m.desk.Config.Environ) {
+		cmds = append(cmds, tea.RequestCapability("RGB"), tea.RequestCapability("Tc"))
+	}
 	if m.desk.Config.Background == AskTerminal {
 		cmds = append(cmds, tea.RequestBackgroundColor)
 	}
@@ -192,6 +202,8 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = m.paste(msg)
 	case tea.MouseWheelMsg:
 		cmd = m.wheel(msg)
+	case tea.MouseClickMsg:
+		cmd = m.click(msg)
 	case sampleDue:
 		cmd = m.sample()
 	case lineFree:
@@ -288,6 +300,9 @@ func (m *Model) open(o Open) tea.Cmd {
 		m.desk.Select(o.Symbol)
 	}
 	m.desk.At = o.At
+	if o.View == "chart" && !m.has("chart") {
+		o.View = "board" // which has the symbol's chart too
+	}
 	switch {
 	case o.View == "" && len(m.back) > 0:
 		m.current = m.back[len(m.back)-1]
@@ -422,7 +437,15 @@ func (m *Model) wheel(w tea.MouseWheelMsg) tea.Cmd {
 	return m.pane().Update(Do{a})
 }
 
-// Saving.
+// click gives the view a click in its own coordinates.
+func (m *Model) click(c tea.MouseClickMsg) tea.Cmd {
+	m.desk.dirty = true
+	if m.help.open || m.quit.open || m.command.open || c.Button != tea.MouseLeft {
+		return nil
+	}
+	c.Y--
+	return m.pane().Update(c)
+}
 
 // save collects what the panes keep and has it written.
 func (m *Model) save() tea.Cmd {

@@ -67,6 +67,8 @@ type Desk struct {
 	groupNames []string // tabs of the watchlist
 	directory  []string // lower-case symbol and name, by id of the frame
 
+	watched map[string][]string
+
 	posts   []tea.Msg
 	dirty   bool // something must be drawn anew
 	keep    bool // State must be written
@@ -163,6 +165,20 @@ func (d *Desk) Select(symbol string) {
 	}
 	d.Symbol, d.At = symbol, 0
 	d.State.Symbol = symbol
-	d.Data.Board.Watch(symbol)
+	d.Watch("cursor", symbol)
 	d.Keep()
+}
+
+// Watch has the board keep the 1s bars of these symbols for an owner, in
+// place of those that the owner asked for before.
+func (d *Desk) Watch(owner string, symbols ...string) {
+	if d.watched == nil {
+		d.watched = map[string][]string{}
+	}
+	d.watched[owner] = symbols
+	var all []string
+	for _, s := range d.watched {
+		all = append(all, s...)
+	}
+	d.Data.Board.Watch(all...)
 }

@@ -13,6 +13,11 @@ import (
 	"github.com/charmbracelet/x/term"
 )
 
+// flushes a second is how often Bubble Tea looks whether there is something
+// to send. Each look costs a wake-up, also when nothing moves; a key waits
+// 33 ms at most.
+const flushes = 30
+
 // Run shows the screen until the analyst leaves, ctx ends, or a SIGHUP or
 // SIGTERM comes; these are no errors. The terminal is given back and the
 // state written, whatever happened.
@@ -22,7 +27,7 @@ func Run(ctx context.Context, c Config, data Data) error {
 	}
 	c = c.withDefaults()
 	m := New(c, data)
-	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithEnvironment(c.Environ)}
+	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithEnvironment(c.Environ), tea.WithFPS(flushes)}
 	if p, ok := forcedProfile(c); ok {
 		options = append(options, tea.WithColorProfile(p))
 	}

@@ -17,6 +17,7 @@ const (
 	calmAfter    = 2 * time.Second // without a move, the board is sampled half as often
 	aliveEvery   = 30 * time.Second
 	pipelineAsks = 2 * time.Second
+	greetAfter   = 1500 * time.Millisecond // what happened meanwhile has been read by then
 )
 
 // synchronized turns synchronized output on: Bubble Tea does not ask for it
@@ -51,6 +52,10 @@ func (m *Model) sample() tea.Cmd {
 	}
 	if d.said.text != "" && now.After(d.said.until) {
 		d.said, d.dirty = saying{}, true
+	}
+	if !m.greeted && now.Sub(m.started) > greetAfter {
+		m.greeted = true
+		m.whileAway()
 	}
 	if left := d.State.Left; m.desk.Config.StatePath != "" && now.Sub(left.Std()) > aliveEvery {
 		d.State.Left = market.At(now)
@@ -96,7 +101,7 @@ func (m *Model) pipelineIs(s PipelineState) tea.Cmd {
 
 // whileAway counts the alerts since the analyst last looked.
 func (m *Model) whileAway() {
-	left := m.desk.State.Left
+	left := m.left
 	if left == 0 {
 		return
 	}
@@ -220,15 +225,27 @@ func (d *Desk) clock() string {
 	return at.In(z).Format(layout) + " " + zoneName(z, at)
 }
 
-// unseen counts the alerts that fire now or fired once in the last hour.
-func (d *Desk) firing() int {
-	n := 0
-	for i := range d.Frame.Alerts {
-		if d.Frame.Alerts[i].State == market.Firing {
-			n++
+// firing is how many alerts fire now.
+func (d *Desk) firing() int { return d.Frame.Firing }
+
+// behind is the stage that lags most, in words; "" where none does notably.
+func (d *Desk) behind() (string, Role) {
+	const notable, bad = 2.0, 30.0
+	var worst *live.Status
+	for i := range d.Frame.Statuses {
+		s := &d.Frame.Statuses[i]
+		if s.LagAge >= notable && !s.Away(d.Now()) && (worst == nil || s.LagAge > worst.LagAge) {
+			worst = s
 		}
 	}
-	return n
+	if worst == nil {
+		return "", Muted
+	}
+	role := Muted
+	if worst.LagAge >= bad {
+		role = Warn
+	}
+	return worst.Stage + " " + span(time.Duration(worst.LagAge*float64(time.Second))) + " behind", role
 }
 
 // progress of work that a stage has in hand: "training lstm, 38 %".

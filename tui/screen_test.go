@@ -257,3 +257,43 @@ func TestLooks(t *testing.T) {
 		t.Error("red-up does not swap")
 	}
 }
+
+func TestAreaSpansItsHeight(t *testing.T) {
+	values := make([]float32, 60)
+	for i := range values {
+		values[i] = float32(i)
+	}
+	for _, lines := range []int{1, 3, 47, 200} {
+		h := area(values, 60, lines, nil)
+		if h[0] != 1 || int(h[59]) != 8*lines {
+			t.Errorf("%d lines: from %d to %d", lines, h[0], h[59])
+		}
+	}
+	if h := spark([]float32{5, 5}, 4, nil); h[0] != 0 || h[2] == 0 || h[2] != h[3] {
+		t.Errorf("a flat line gives %v", h)
+	}
+	if h := spark(nil, 3, nil); len(h) != 3 {
+		t.Errorf("nothing gives %v", h)
+	}
+}
+
+func TestNumbersAreNeverCut(t *testing.T) {
+	for _, c := range []struct {
+		s    string
+		n    int
+		want string
+	}{
+		{"volume 1,204,300 > 1,000,000", 24, "volume 1,204,300 > "},
+		{"volume 1,204,300 > 1,000,000", 16, "volume 1,204,300"},
+		{"volume 1,204,300 > 1,000,000", 15, "volume "},
+		{"at 14:30:07 sharp", 6, "at "},
+		{"price 12.5", 8, "price "},
+		{"words only here", 7, "words o"},
+		{"12345", 3, ""},
+		{"ends in 5. Next", 10, "ends in 5."},
+	} {
+		if got := wholeNumbers(c.s, c.n); got != c.want {
+			t.Errorf("%q in %d: %q, want %q", c.s, c.n, got, c.want)
+		}
+	}
+}

@@ -8,13 +8,13 @@ var levels = [...]string{" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "
 // spark draws closes as an area of the given width and one line's height:
 // each column the mean of its share of the values, the lowest an eighth of a
 // cell, the highest a whole one. Fewer values than columns begin further right.
-func spark(values []float32, columns int, dst []uint8) []uint8 {
+func spark(values []float32, columns int, dst []uint16) []uint16 {
 	return area(values, columns, 1, dst)
 }
 
 // area is spark over several lines: each column's height in eighths, 0 where
 // there is no value.
-func area(values []float32, columns, lines int, dst []uint8) []uint8 {
+func area(values []float32, columns, lines int, dst []uint16) []uint16 {
 	dst = dst[:0]
 	n := len(values)
 	if columns <= 0 || lines <= 0 {
@@ -49,7 +49,7 @@ func area(values []float32, columns, lines int, dst []uint8) []uint8 {
 		if high > low {
 			h = (mean(i) - low) / (high - low) * top
 		}
-		dst = append(dst, uint8(h+1.5))
+		dst = append(dst, uint16(h+1.5))
 	}
 	return dst
 }

@@ -39,8 +39,9 @@ type watchlist struct {
 	page   int                // rows drawn last
 	seen   map[int32]float64  // last price of visible rows
 	flash  map[int32]moveMark // of those whose price just moved far
-	spark  []uint8
+	spark  []uint16
 	undo   []func()
+	fresh  bool // the cursor was put on the first row, not by the analyst
 }
 
 type moveMark struct {
@@ -67,7 +68,7 @@ func (w *watchlist) TextFocus() bool { return w.filtering }
 
 func (w *watchlist) Keys() []Action {
 	if w.filtering {
-		return []Action{Enter, Escape, ChooseNext, TextUndo}
+		return []Action{Enter, Escape, ChooseNext, ChoosePrevious, TextUndo}
 	}
 	keys := []Action{MoveDown, MoveUp, MoveLeft, MoveRight, Enter, Filter, Sort, Favourite, Command}
 	if len(w.undo) > 0 {
@@ -87,6 +88,11 @@ func (w *watchlist) Update(msg tea.Msg) tea.Cmd {
 		w.touched = w.desk.Now()
 		if w.filter.key(msg.Key) {
 			w.filterChanged()
+		}
+	case tea.MouseClickMsg:
+		w.touched = w.desk.Now()
+		if i := w.offset + msg.Y - 2; msg.Y >= 2 && i < len(w.order) { // below groups and headings
+			w.desk.Select(w.desk.Frame.Quotes[w.order[i]].Symbol)
 		}
 	case tea.PasteMsg:
 		w.touched = w.desk.Now()
@@ -213,9 +219,15 @@ func (w *watchlist) move(n int) {
 func (w *watchlist) tick(now time.Time) {
 	f := w.desk.Frame
 	if len(f.Quotes) != w.known || now.Sub(w.ordered) >= orderEvery && now.Sub(w.touched) >= orderEvery {
+		grew := len(f.Quotes) != w.known
 		w.reorder()
-		if w.desk.Symbol == "" {
+		switch {
+		case len(w.order) == 0:
+		case w.desk.Symbol == "":
 			w.settle()
+			w.fresh = true
+		case w.fresh && grew && w.touched.IsZero(): // still the first moments: the cursor waits on top
+			w.desk.Select(f.Quotes[w.order[0]].Symbol)
 		}
 	}
 	for id, m := range w.flash {
