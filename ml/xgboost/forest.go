@@ -1,0 +1,168 @@
+package xgboost
+
+import (
+	"errors"
+	"math"
+)
+
+// forest is the trees as prediction walks them: one array of 16-byte nodes
+// in which the right child follows the left, so that one subtraction and one
+// addition choose between them and no branch is ever mispredicted.
+//
+// Values and conditions are compared as int32 keys that order as the floats
+// do. A row holds each feature twice: at 2f with a missing value above every
+// condition, at 2f+1 below, so that a node's column carries its default
+// direction. A leaf points to itself: rows may be walked to the tree's depth
+// without asking whether they have arrived.
+type forest struct {
+	nodes []node
+	trees []planted
+	ids   []int32 // node id in the file, for every node
+	sets  []set
+}
+
+type node struct {
+	key    int32  // of the condition; least at leaves
+	column uint32 // 2·feature, +1 where missing goes left; splitBySet set where it splits by category
+	right  int32  // index of the right child, the left one is before it; at leaves the node itself
+	leaf   float32
+}
+
+// splitBySet marks a node that splits by category; its key is then an index
+// in forest.sets.
+const splitBySet = 1 << 31
+
+const (
+	least   = math.MinInt32 // below every float's key
+	largest = math.MaxInt32 // above every float's key
+)
+
+// planted is one tree of a forest.
+type planted struct {
+	root  int32
+	depth int32 // most steps from the root to a leaf
+	group int32
+	sets  bool // has nodes that split by category
+	drop  float32
+}
+
+// set is the categories that go right, as bits.
+type set []uint64
+
+// key orders as floats do; −0 equals 0.
+func key(x float32) int32 {
+	b := int32(math.Float32bits(x + 0)) // −0 + 0 is 0
+	return b ^ int32(uint32(b>>31)>>1)
+}
+
+// plant builds the forest of a model's trees.
+func plant(m *Model) (forest, error) {
+	total := 0
+	for _, t := range m.trees {
+		total += t.nodes()
+	}
+	if total > maxNodes {
+		return forest{}, errors.New("the model has too many nodes")
+	}
+	f := forest{
+		nodes: make([]node, 0, total),
+		ids:   make([]int32, 0, total),
+		trees: make([]planted, len(m.trees)),
+	}
+	type place struct{ id, at, depth int32 }
+	var todo []place
+	for i, t := range m.trees {
+		p := planted{root: int32(len(f.nodes)), group: m.group[i], drop: 1}
+		if m.drop != nil {
+			p.drop = m.drop[i]
+		}
+		f.grow(0)
+		todo = append(todo[:0], place{0, p.root, 0})
+		for next := 0; next < len(todo); next++ { // breadth first: the upper levels lie together
+			at := todo[next]
+			p.depth = max(p.depth, at.depth)
+			n := &f.nodes[at.at]
+			if t.isLeaf(at.id) {
+				*n = node{key: least, right: at.at, leaf: t.condition[at.id]}
+				continue
+			}
+			n.column = 2 * uint32(t.feature[at.id])
+			if t.defaultLeft[at.id] {
+				n.column++
+			}
+			if categories := t.sets[at.id]; categories != nil {
+				n.column |= splitBySet
+				n.key = int32(len(f.sets))
+				f.sets = append(f.sets, newSet(categories))
+				p.sets = true
+			} else {
+				n.key = key(t.condition[at.id])
+			}
+			left := int32(len(f.nodes))
+			n.right = left + 1
+			f.grow(t.left[at.id])
+			f.grow(t.right[at.id])
+			todo = append(todo, place{t.left[at.id], left, at.depth + 1}, place{t.right[at.id], left + 1, at.depth + 1})
+		}
+		f.trees[i] = p
+	}
+	return f, nil
+}
+
+func (f *forest) grow(id int32) {
+	f.nodes = append(f.nodes, node{})
+	f.ids = append(f.ids, id)
+}
+
+func newSet(categories []int32) set {
+	var most int32
+	for _, c := range categories {
+		most = max(most, c)
+	}
+	s := make(set, most/64+1)
+	for _, c := range categories {
+		s[c/64] |= 1 << (c % 64)
+	}
+	return s
+}
+
+// has says whether the value is a category of the set; what is no category
+// (negative, beyond 2²⁴) is in none.
+func (s set) has(x float32) bool {
+	if !(x >= 0 && x < 1<<24) {
+		return false
+	}
+	c := int(x)
+	return c/64 < len(s) && s[c/64]>>(c%64)&1 == 1
+}
+
+// walk finds the leaf of one row in one tree, whatever its splits.
+func (f *forest) walk(t *planted, keys []int32, row []float32) int32 {
+	i := t.root
+	for {
+		n := &f.nodes[i]
+		if n.column&splitBySet == 0 {
+			if n.right == i {
+				return i
+			}
+			right := n.right
+			if keys[n.column] < n.key {
+				right--
+			}
+			i = right
+			continue
+		}
+		column := n.column &^ splitBySet
+		x := row[column/2]
+		left := false
+		if x != x {
+			left = column&1 == 1
+		} else {
+			left = !f.sets[n.key].has(x)
+		}
+		i = n.right
+		if left {
+			i--
+		}
+	}
+}
