@@ -51,6 +51,10 @@ type Config struct {
 	MergeEvery time.Duration // time between two merges into processed files
 	Retention  time.Duration // how long an embedded log keeps what the lake has
 	Embedded   bool          // the log is this process's own
+
+	// Watch sees the state of every stage of this process once a second; it
+	// may be nil, and must return soon.
+	Watch func(live.Status)
 }
 
 // Rules evaluates alert rules over one partition's symbols. It is a function

@@ -97,6 +97,11 @@ type Config struct {
 		Zone        string `yaml:"zone" help:"zone of times on the screen" oneof:"exchange utc local"`
 	} `yaml:"screen"`
 
+	HTTP struct {
+		Listen string `yaml:"listen" help:"address where run serves /metrics, /healthz and /readyz, such as 127.0.0.1:9464; empty is nowhere"`
+		Pprof  bool   `yaml:"pprof" help:"serve /debug/pprof there, too"`
+	} `yaml:"http"`
+
 	Log struct {
 		Level string `yaml:"level" help:"what the log file says" oneof:"debug info warn error"`
 	} `yaml:"log"`

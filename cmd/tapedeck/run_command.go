@@ -80,7 +80,18 @@ func runPipeline(ctx context.Context, c Config, stages []string, once bool, out 
 	if err != nil {
 		return err
 	}
+	if c.HTTP.Listen != "" {
+		m, err := listenMonitor(c.HTTP.Listen, c.HTTP.Pprof, h.log, logger)
+		if err != nil {
+			return err
+		}
+		defer m.close()
+		config.Watch = m.watch
+	}
 	logger.Info("pipeline starts", "version", version, "data", data, "feed", c.Feed, "brokers", h.run.Brokers)
+	trimming, stop := context.WithCancel(ctx)
+	defer stop()
+	go trimMemory(trimming, 20*time.Second)
 	report, err := pipeline.Run(ctx, config, h.log, archive{h.lake, h.log}, logger)
 	if err != nil && ctx.Err() == nil {
 		logger.Error("pipeline failed", "error", err)

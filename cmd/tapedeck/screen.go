@@ -81,6 +81,7 @@ func runScreen(ctx context.Context, o *options) error {
 	background, cancel := context.WithCancel(ctx)
 	var working sync.WaitGroup
 	working.Go(func() { s.attend(background) })
+	working.Go(func() { trimMemory(background, time.Minute) })
 	err = tui.Run(ctx, s.look(), tui.Data{
 		Board: s.board, History: s, DeadLetters: s, Pipeline: s, Calendar: calendar,
 		Company: func(symbol string) (name, sector string) {

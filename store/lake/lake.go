@@ -112,7 +112,7 @@ func Open(ctx context.Context, location string, config Config, log *slog.Logger)
 
 func open(ctx context.Context, b bucket, config Config, log *slog.Logger) (*Lake, error) {
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest),
-		zstd.WithEncoderConcurrency(2), zstd.WithWindowSize(blockSize), zstd.WithEncoderCRC(false))
+		zstd.WithEncoderConcurrency(2), zstd.WithWindowSize(blockSize), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return nil, err
 	}
