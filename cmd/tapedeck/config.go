@@ -80,6 +80,11 @@ type Config struct {
 		Class     string `yaml:"storage_class" help:"storage class of new objects" oneof:"STANDARD STANDARD_IA INTELLIGENT_TIERING ONEZONE_IA GLACIER_IR"`
 	} `yaml:"s3"`
 
+	Cache struct {
+		Size Size `yaml:"size" help:"most disk that local copies of an S3 lake take; those used longest ago go first" min:"64MB"`
+		Days int  `yaml:"days" help:"days of bars and indicators that run fetches ahead of any question" min:"0" max:"3650"`
+	} `yaml:"cache"`
+
 	SQL struct {
 		Memory  Size          `yaml:"memory" help:"most memory a query may use" min:"64MB"`
 		Threads int           `yaml:"threads" help:"most threads a query may use; 0 is all" min:"0" max:"256"`
@@ -121,6 +126,7 @@ func DefaultConfig() Config {
 	c.Compute.Snapshot = 15 * time.Second
 	c.Archive.FlushAge, c.Archive.FlushRows, c.Archive.MergeEvery = 20*time.Second, 200_000, 5*time.Minute
 	c.S3.SSE, c.S3.Class = "AES256", "STANDARD"
+	c.Cache.Size, c.Cache.Days = 10<<30, 2
 	c.SQL.Memory, c.SQL.Temp, c.SQL.Timeout = 1<<30, 10<<30, 5*time.Minute
 	c.Screen.Colour, c.Screen.Background, c.Screen.Zone = "auto", "auto", "exchange"
 	c.Log.Level = "info"

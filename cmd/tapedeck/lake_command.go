@@ -37,7 +37,7 @@ func onLake(o *options, fn func(ctx context.Context, v *view, out io.Writer) err
 		if err != nil {
 			return err
 		}
-		v, _, err := openLakeView(cmd.Context(), c, cmd.ErrOrStderr())
+		v, _, err := openLakeView(cmd.Context(), c, false, cmd.ErrOrStderr())
 		if err != nil {
 			return err
 		}
@@ -112,7 +112,7 @@ func newLakePublish(o *options) *cobra.Command {
 			if v.log == nil {
 				return errors.New("the log cannot be reached: only it knows which hours have ended; start the pipeline or see tapedeck doctor")
 			}
-			done, err := archive{v.lake, v.log}.Tidy(ctx)
+			done, err := archive{lake: v.lake, log: v.log}.Tidy(ctx)
 			for _, line := range done {
 				fmt.Fprintln(out, line)
 			}

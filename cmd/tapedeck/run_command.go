@@ -92,7 +92,7 @@ func runPipeline(ctx context.Context, c Config, stages []string, once bool, out 
 	trimming, stop := context.WithCancel(ctx)
 	defer stop()
 	go trimMemory(trimming, 20*time.Second)
-	report, err := pipeline.Run(ctx, config, h.log, archive{h.lake, h.log}, logger)
+	report, err := pipeline.Run(ctx, config, h.log, archive{h.lake, h.log, time.Duration(c.Cache.Days) * 24 * time.Hour}, logger)
 	if err != nil && ctx.Err() == nil {
 		logger.Error("pipeline failed", "error", err)
 		return err

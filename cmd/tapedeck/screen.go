@@ -190,7 +190,7 @@ func (s *screen) watch(ctx context.Context) {
 // openHistory opens lake and SQL beside the live board, and gives the board
 // the past that its spark lines and changes need.
 func (s *screen) openHistory(ctx context.Context, v *view) error {
-	l, err := openLake(ctx, s.config, s.place, s.slog)
+	l, err := openLake(ctx, s.config, s.place, true, s.slog)
 	if err != nil {
 		return err
 	}
@@ -286,6 +286,11 @@ func (s *screen) DeadLetters(ctx context.Context, limit int) ([]market.DeadLette
 func (s *screen) State(context.Context) tui.PipelineState {
 	s.mu.Lock()
 	text := s.text
+	if s.view != nil && s.view.lake != nil && text == "" {
+		if since, _ := s.view.lake.Away(); !since.IsZero() {
+			text = "the lake cannot be reached since " + since.UTC().Format("15:04:05") + " UTC: history is what is cached here"
+		}
+	}
 	s.mu.Unlock()
 	return tui.PipelineState{Running: s.up.Load(), Screens: s.place.screens(), Text: text}
 }

@@ -131,7 +131,7 @@ type view struct {
 // it reads, holding the lock like a pipeline. Where the log cannot be reached
 // it says so, and what is in the lake is read all the same.
 func openView(ctx context.Context, c Config, notes io.Writer) (*view, error) {
-	v, p, err := openLakeView(ctx, c, notes)
+	v, p, err := openLakeView(ctx, c, true, notes)
 	if err != nil {
 		return nil, err
 	}
@@ -142,8 +142,9 @@ func openView(ctx context.Context, c Config, notes io.Writer) (*view, error) {
 	return v, nil
 }
 
-// openLakeView is openView without SQL.
-func openLakeView(ctx context.Context, c Config, notes io.Writer) (*view, *place, error) {
+// openLakeView is openView without SQL. A reader of the lake goes on with what
+// is cached when the lake is away.
+func openLakeView(ctx context.Context, c Config, reader bool, notes io.Writer) (*view, *place, error) {
 	data, err := c.dataDir()
 	if err != nil {
 		return nil, nil, err
@@ -156,7 +157,7 @@ func openLakeView(ctx context.Context, c Config, notes io.Writer) (*view, *place
 	if err := v.openLog(ctx, c, p, discard()); err != nil {
 		fmt.Fprintf(notes, "note: the log cannot be reached, so the newest minutes are missing: %v\n", err)
 	}
-	if v.lake, err = openLake(ctx, c, p, discard()); err != nil {
+	if v.lake, err = openLake(ctx, c, p, reader, discard()); err != nil {
 		v.close()
 		return nil, nil, err
 	}
