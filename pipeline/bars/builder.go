@@ -14,7 +14,8 @@
 // last of a bar that holds others: it never moves open or close. A bar whose
 // first tick comes after a later bar has closed begins at revision 1: it
 // corrects "there was no trade". After the end of a source an older tick
-// begins another recording, which corrects nothing of the one before.
+// begins another recording, which corrects nothing of the one before, and a
+// newer one goes on with the bars that the end has closed.
 //
 // Intraday bars are aligned to the epoch and hold extended hours; 1d bars hold
 // the regular session alone, and their time is midnight UTC of the trading day.
@@ -116,6 +117,8 @@ func (b *Builder) Add(t *market.Tick, emit func(*market.Bar)) {
 			f.addLate(t)
 		case f.end != 0 && start == f.bar.Time:
 			f.add(t)
+		case !late && s.reopen(i, start): // the source had ended and goes on
+			f.add(t)
 		case s.correct(i, t, start, end, emit):
 			corrected = true
 		default:
@@ -213,6 +216,18 @@ func (s *symbol) close(i int, emit func(*market.Bar)) {
 	s.closed[i] = append(list, f)
 	bar := f.finished()
 	emit(&bar)
+}
+
+// reopen makes the newest closed bar an open one again if it is the one at start.
+func (s *symbol) reopen(i int, start market.Time) bool {
+	list := s.closed[i]
+	last := len(list) - 1
+	if last < 0 || list[last].bar.Time != start {
+		return false
+	}
+	s.open[i], s.closed[i] = list[last], list[:last]
+	s.open[i].bar.Revision++
+	return true
 }
 
 // correct puts a late tick into a closed bar; false where it is too late.
