@@ -58,6 +58,7 @@ type symbol struct {
 	dayFrom   market.Time          // the regular session that dayTime names
 	dayTo     market.Time
 	dayTime   market.Time
+	out       market.Bar // the bar in hand
 }
 
 // unbegun is the watermark of a symbol that no tick has come for.
@@ -100,12 +101,19 @@ func (b *Builder) Add(t *market.Tick, emit func(*market.Bar)) {
 	}
 	corrected, dropped := false, false
 	for i := range s.open {
-		interval := market.Interval(i)
+		interval, f := market.Interval(i), &s.open[i]
+		if interval != market.Day && t.Time < f.end && t.Time >= f.bar.Time { // by far the most frequent case
+			if late {
+				f.addLate(t)
+			} else {
+				f.add(t)
+			}
+			continue
+		}
 		start, end, ok := s.span(interval, t.Time)
 		if !ok {
 			continue
 		}
-		f := &s.open[i]
 		switch {
 		case f.end == 0 && (len(s.closed[i]) == 0 || start > s.closed[i][len(s.closed[i])-1].bar.Time):
 			f.begin(s.name, interval, start, end)
@@ -214,8 +222,13 @@ func (s *symbol) close(i int, emit func(*market.Bar)) {
 		list = list[:len(list)-1]
 	}
 	s.closed[i] = append(list, f)
-	bar := f.finished()
-	emit(&bar)
+	s.emit(&f, emit)
+}
+
+// emit hands a bar on as it stands.
+func (s *symbol) emit(f *forming, emit func(*market.Bar)) {
+	s.out = f.finished()
+	emit(&s.out)
 }
 
 // reopen makes the newest closed bar an open one again if it is the one at start.
@@ -241,8 +254,7 @@ func (s *symbol) correct(i int, t *market.Tick, start, end market.Time, emit fun
 		f := &list[at-1]
 		f.bar.Revision++
 		f.addLate(t)
-		bar := f.finished()
-		emit(&bar)
+		s.emit(f, emit)
 		return true
 	}
 	if at == 0 && len(list) == kept[i] {
@@ -260,8 +272,7 @@ func (s *symbol) correct(i int, t *market.Tick, start, end market.Time, emit fun
 		list = list[:kept[i]]
 	}
 	s.closed[i] = list
-	bar := f.finished()
-	emit(&bar)
+	s.emit(&f, emit)
 	return true
 }
 
