@@ -46,6 +46,7 @@ type computing struct {
 	slot     byte // of the newest snapshot
 	stateBuf []byte
 	buf      []byte
+	tick     market.Tick
 }
 
 // identity of an output, for leaving out what has been written before a crash.
@@ -196,8 +197,8 @@ func (c *computing) take(r *kafka.Record) {
 		c.rulesOn.Clock(clock.Time, c.alert)
 		return
 	}
-	var t market.Tick
-	if err := c.names.DecodeTick(r.Value, &t); err != nil {
+	t := &c.tick
+	if err := c.names.DecodeTick(r.Value, t); err != nil {
 		c.deadLetter(r.Offset, r.Value, err.Error())
 		return
 	}
@@ -205,7 +206,7 @@ func (c *computing) take(r *kafka.Record) {
 		c.deadLetter(r.Offset, r.Value, "the record's key is not its symbol")
 		return
 	}
-	if c.cleaner.Clean(&t, r.Offset, r.Time, c.accept, c.reject) {
+	if c.cleaner.Clean(t, r.Offset, r.Time, c.accept, c.reject) {
 		c.held[r.Offset] = append([]byte(nil), r.Value...)
 	}
 }
