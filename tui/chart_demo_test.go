@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"math/rand/v2"
@@ -11,7 +12,10 @@ import (
 
 // demoHistory is a lake that has bars of every interval back to 2025: a sum of
 // waves, so that any span of it can be asked for and is always the same.
-type demoHistory struct{ calls int }
+type demoHistory struct {
+	calls  int
+	factor map[string]float64 // so that it meets the board's first minute
+}
 
 func demoPrice(symbol string, t market.Time) float64 {
 	c, _ := market.Lookup(symbol)
@@ -40,7 +44,8 @@ func (h *demoHistory) Bars(_ context.Context, symbol string, i market.Interval, 
 			continue
 		}
 		r := rand.New(rand.NewPCG(uint64(t), uint64(len(symbol))))
-		open, close := demoPrice(symbol, t), demoPrice(symbol, t.Add(length))
+		f := cmp.Or(h.factor[symbol], 1)
+		open, close := f*demoPrice(symbol, t), f*demoPrice(symbol, t.Add(length))
 		wick := open * 0.0002 * math.Sqrt(length.Minutes()+0.1)
 		volume := int64(4000 * (0.4 + r.Float64()) * length.Minutes())
 		if session != market.Regular {

@@ -108,7 +108,9 @@ func (b *barStore) series(symbol string, i market.Interval) *series {
 }
 
 // peek is series without a question to the history.
-func (b *barStore) peek(symbol string, i market.Interval) *series { return b.all[symbol+" "+i.String()] }
+func (b *barStore) peek(symbol string, i market.Interval) *series {
+	return b.all[symbol+" "+i.String()]
+}
 
 // forget drops the series that was not used for longest.
 func (b *barStore) forget() {

@@ -76,7 +76,7 @@ func (v *chartView) picture(s *series, w, h int) *picture {
 	if key == p.key && p.grid != nil {
 		return p
 	}
-	c := chart.Chart{Interval: d.Interval, Zone: d.Zone(), Decimals: 2, Style: v.style, Axis: v.axis, Zoom: v.zoomed(),
+	c := chart.Chart{Interval: d.Interval, Zone: d.Zone(), ZoneName: zoneName(d.Zone(), d.Clock().Std()), Decimals: 2, Style: v.style, Axis: v.axis, Zoom: v.zoomed(),
 		Volume: v.on&studyVolume != 0, Cross: -1, Plain: d.Theme.Mode == NoColor, ASCII: d.Theme.ASCII}
 	calendar := d.Calendar(d.Symbol)
 	c.Session = calendar.Session
@@ -84,7 +84,7 @@ func (v *chartView) picture(s *series, w, h int) *picture {
 	c.Bars = s.bars[:end]
 	atNow := end == len(s.bars) && !s.detached
 	if atNow && v.on&studyPredictions != 0 && len(s.bars) > 0 {
-		c.Band = v.band(q, s.bars[end-1])
+		c.Band = bandOf(d, q, s.bars[end-1])
 		c.Ahead = aheadOf(c.Band, s.bars[end-1].Time, d.Interval, c.Zoom)
 	}
 	quoteOn(&c, q, atNow)
@@ -135,14 +135,14 @@ func quoteOn(c *chart.Chart, q *live.Quote, atNow bool) {
 	}
 }
 
-// band is the newest forecast of the symbol: all horizons of one model.
-func (v *chartView) band(q *live.Quote, last market.Bar) *chart.Band {
+// bandOf is the newest forecast of a symbol: all horizons of one model.
+func bandOf(d *Desk, q *live.Quote, last market.Bar) *chart.Band {
 	if q == nil || q.Predicted.Model == "" {
 		return nil
 	}
 	newest := q.Predicted
 	var list []market.Prediction
-	for _, p := range v.desk.Data.Board.Predictions(nil, q.Symbol) {
+	for _, p := range d.Data.Board.Predictions(nil, q.Symbol) {
 		if p.Model == newest.Model && p.Version == newest.Version && p.Bar == newest.Bar && target(&p) > last.Time {
 			list = append(list, p)
 		}

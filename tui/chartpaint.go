@@ -50,4 +50,3 @@ func (c *canvas) grid(g *chart.Grid, margin int) {
 		c.end()
 	}
 }
-

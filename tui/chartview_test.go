@@ -5,13 +5,20 @@ import (
 	"testing"
 
 	tea "charm.land/bubbletea/v2"
+
+	"tapedeck/pipeline/market"
 )
 
 // chartModel is a demo whose history answers as soon as it is asked.
 func chartModel(t testing.TB, w, h int) (*Model, *demo) {
 	t.Helper()
 	m, d := demoModel(t, 120, w, h)
-	m.desk.Data.History = &demoHistory{}
+	lake := &demoHistory{factor: map[string]float64{}}
+	for _, c := range d.names {
+		bars, _ := d.board.Bars(nil, c.Symbol, market.Minute)
+		lake.factor[c.Symbol] = bars[0].Open / demoPrice(c.Symbol, bars[0].Time)
+	}
+	m.desk.Data.History = lake
 	m.desk.bars = newBarStore(m.desk)
 	m.desk.Select("AAPL")
 	press(m, "1")

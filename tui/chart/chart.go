@@ -53,6 +53,7 @@ type Chart struct {
 	End      int          // one past the last bar that is shown; 0 or too high is the last bar
 	Interval market.Interval
 	Zone     *time.Location // of the time axis; nil is UTC
+	ZoneName string         // at its end; "" takes the zone's own
 	Decimals int            // of the symbol's prices
 	Style    Style
 	Axis     Axis
@@ -215,7 +216,10 @@ func (d *drawing) zoneLabel(y int) {
 	if d.gutter == 0 || d.chart.Interval >= market.Day || len(d.instants) == 0 {
 		return
 	}
-	name, _ := d.instants[len(d.instants)-1].time.Zone()
+	name := d.chart.ZoneName
+	if name == "" {
+		name, _ = d.instants[len(d.instants)-1].time.Zone()
+	}
 	if name != "" && utf8.RuneCountInString(name) < d.gutter {
 		d.grid.text(d.plot+1, y, name, Label)
 	}
@@ -313,8 +317,10 @@ func (d *drawing) price(r rect) {
 	s.ticks(r.h, func(row int, label string) { d.guide(r, row, label) })
 	if row := s.row(c.Level, r.h); c.Level > 0 && finite(row) {
 		y := r.y + r.h - 1 - int(math.Round(row))
-		for x := 0; x < r.w; x += 2 {
-			g.put(r.x+x, y, dash(c.ASCII), Label)
+		for x := range r.w {
+			if g.put(r.x+x, y, 0, Blank); x%3 != 2 {
+				g.put(r.x+x, y, dash(c.ASCII), Guide)
+			}
 		}
 	}
 	d.band(r)
