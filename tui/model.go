@@ -99,6 +99,7 @@ func views(d *Desk) []view {
 	return []view{
 		{View1, "board", newBoard(d)},
 		{View3, "alerts", newAlerts(d)},
+		{View4, "sql", newSQL(d)},
 		{View6, "pipeline", newPipeline(d)},
 	}
 }
