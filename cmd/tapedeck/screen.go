@@ -84,6 +84,10 @@ func runScreen(ctx context.Context, o *options) error {
 	working.Go(func() { trimMemory(background, time.Minute) })
 	err = tui.Run(ctx, s.look(), tui.Data{
 		Board: s.board, History: s, DeadLetters: s, Pipeline: s, Calendar: calendar,
+		SQL: screenSQL{func() (*store.DB, error) {
+			db, _, err := s.db()
+			return db, err
+		}},
 		Company: func(symbol string) (name, sector string) {
 			company, _ := market.Lookup(symbol)
 			return company.Name, company.Sector
