@@ -74,6 +74,7 @@ type DB struct {
 	connector *duckdb.Connector
 	temp      string // removed by Close
 	tails     map[string]*tail
+	hot       map[string]*hot
 	guard     *guard
 	memory    int64 // MemoryLimit in bytes
 
@@ -104,9 +105,10 @@ func Open(ctx context.Context, config Config, log *slog.Logger) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	db := &DB{config: config, log: log, temp: temp, tails: make(map[string]*tail), memory: parseSize(config.MemoryLimit)}
+	db := &DB{config: config, log: log, temp: temp, tails: make(map[string]*tail), hot: make(map[string]*hot), memory: parseSize(config.MemoryLimit)}
 	for _, t := range lake.Tables() {
 		db.tails[t.Name] = newTail(db, t)
+		db.hot[t.Name] = newHot(db, t)
 	}
 	if err := db.open(ctx); err != nil {
 		os.RemoveAll(temp)
@@ -164,7 +166,8 @@ func (db *DB) settings() []string {
 		"SET autoload_known_extensions = false",
 		"SET allow_community_extensions = false",
 		"SET allow_persistent_secrets = false",
-		"SET enable_external_file_cache = false", // merged files are replaced in place
+		"SET enable_external_file_cache = false",
+		"SET parquet_metadata_cache = true", // what lake.Local names never changes
 		"SET allowed_directories = [" + strings.Join(allowed, ", ") + "]",
 		"SET enable_external_access = false",
 	}

@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http/httptest"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/johannesboyne/gofakes3"
+	"github.com/johannesboyne/gofakes3/backend/s3mem"
 	"tapedeck/pipeline/market"
 	"tapedeck/store"
 	"tapedeck/store/lake"
@@ -17,6 +20,20 @@ import (
 // published, merged (by two at once) and cleared: every row counts once at
 // every moment.
 func TestCountsWhileFilesMove(t *testing.T) {
+	t.Run("directory", func(t *testing.T) { countWhileFilesMove(t, t.TempDir(), lake.Config{}) })
+	t.Run("s3", func(t *testing.T) {
+		backend := s3mem.New()
+		if err := backend.CreateBucket("lake"); err != nil {
+			t.Fatal(err)
+		}
+		server := httptest.NewServer(gofakes3.New(backend).Server())
+		t.Cleanup(server.Close)
+		countWhileFilesMove(t, "s3://lake/x", lake.Config{Cache: t.TempDir(), S3: lake.S3Config{
+			Endpoint: server.URL, Region: "us-east-1", PathStyle: true, AccessKey: "a", SecretKey: "b", NoChecksums: true}})
+	})
+}
+
+func countWhileFilesMove(t *testing.T, dir string, config lake.Config) {
 	const ticks, partitions = 6000, 3
 	log := &memoryLog{}
 	now := start
@@ -33,8 +50,11 @@ func TestCountsWhileFilesMove(t *testing.T) {
 	for n := range ticks {
 		bars[fmt.Sprint(n%7, n/2)] = true
 	}
-	dir := t.TempDir()
-	l := openLake(t, dir)
+	l, err := lake.Open(t.Context(), dir, config, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
 	db := openDB(t, store.Config{Lake: l, Log: log})
 	if _, err := lake.Open(t.Context(), dir, lake.Config{Grace: -1}, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a negative grace was taken")
@@ -44,7 +64,9 @@ func TestCountsWhileFilesMove(t *testing.T) {
 	moving := make(chan struct{})
 	for writer := range 2 {
 		wg.Go(func() {
-			l, err := lake.Open(t.Context(), dir, lake.Config{Grace: 300 * time.Millisecond}, slog.New(slog.DiscardHandler))
+			config := config
+			config.Grace = 300 * time.Millisecond
+			l, err := lake.Open(t.Context(), dir, config, slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Error(err)
 				return

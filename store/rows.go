@@ -31,8 +31,8 @@ type Column struct {
 }
 
 // Rows are a query's result, read in order once. They hold a connection until
-// Close. Not for concurrent use, but Close may be called at any time from
-// elsewhere to cancel.
+// Close. Not for concurrent use; cancelling the context of Query ends them from
+// elsewhere.
 type Rows struct {
 	db      *DB
 	conn    *duckdb.Conn

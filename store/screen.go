@@ -60,7 +60,7 @@ func (db *DB) Sparks(ctx context.Context, interval market.Interval, n int, befor
 	span := max(4*time.Duration(n)*interval.Length(), 24*time.Hour)
 	rows, err := db.Query(ctx, `SELECT symbol, close FROM bars WHERE "interval" = `+quote(interval.String())+
 		" AND time >= "+timestamp(before.Add(-span))+" AND time < "+timestamp(before)+
-		fmt.Sprintf(" QUALIFY row_number() OVER (PARTITION BY symbol ORDER BY time DESC) <= %d ORDER BY symbol, time", n), Options{Native: true})
+		fmt.Sprintf(" QUALIFY row_number() OVER (PARTITION BY symbol ORDER BY time DESC) <= %d ORDER BY symbol, time", n), Options{Native: true, Limit: maxBars})
 	if err != nil {
 		return nil, fmt.Errorf("read closes: %w", err)
 	}
@@ -79,9 +79,28 @@ func (db *DB) Sparks(ctx context.Context, interval market.Interval, n int, befor
 	return sparks, nil
 }
 
+// RecentBars are the last n bars of every symbol with from <= Time < before,
+// oldest first within a symbol; a zero from is open.
+func (db *DB) RecentBars(ctx context.Context, interval market.Interval, n int, from, before market.Time) ([]market.Bar, error) {
+	where := ""
+	if from != 0 {
+		where = " AND time >= " + timestamp(from)
+	}
+	bars, err := db.bars(ctx, `SELECT symbol, "interval", "time", open, high, low, close, volume, vwap, trades FROM bars`+
+		` WHERE "interval" = `+quote(interval.String())+where+" AND time < "+timestamp(before)+
+		fmt.Sprintf(" QUALIFY row_number() OVER (PARTITION BY symbol ORDER BY time DESC) <= %d ORDER BY symbol, time", n))
+	if err != nil {
+		return nil, fmt.Errorf("read recent bars: %w", err)
+	}
+	return bars, nil
+}
+
+// maxBars bounds an answer to the screen; the newest come first.
+const maxBars = 2_000_000
+
 // bars runs a trusted query for the columns of a bar.
 func (db *DB) bars(ctx context.Context, sql string) ([]market.Bar, error) {
-	rows, err := db.Query(ctx, sql, Options{Native: true})
+	rows, err := db.Query(ctx, sql, Options{Native: true, Limit: maxBars})
 	if err != nil {
 		return nil, err
 	}

@@ -33,6 +33,7 @@ type segment struct {
 	path string
 	ends map[int32]int64 // the offsets behind its last rows
 	size int64
+	rows int64
 	uses int // of running queries, plus 1 while it belongs to the tail
 }
 
@@ -46,7 +47,7 @@ func newTail(db *DB, t *lake.Table) *tail {
 // refresh reads what came to the log, and gives the files whose rows follow a
 // snapshot. Of ticks they hold rows below the snapshot's end, too, which do
 // not count. done must be called when the files are no longer needed.
-func (t *tail) refresh(ctx context.Context, s *lake.Snapshot) (files []string, size int64, done func(), err error) {
+func (t *tail) refresh(ctx context.Context, s *lake.Snapshot) (files []file, size int64, done func(), err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	ends, err := t.db.config.Log.Ends(ctx, t.table.Name)
@@ -77,7 +78,7 @@ func (t *tail) refresh(ctx context.Context, s *lake.Snapshot) (files []string, s
 	used := slices.Clone(t.segments)
 	for _, seg := range used {
 		seg.uses++
-		files = append(files, seg.path)
+		files = append(files, file{path: seg.path, rows: seg.rows})
 		size += seg.size
 	}
 	return files, size, func() {
@@ -154,7 +155,6 @@ func (t *tail) read(ctx context.Context, start, ends map[int32]int64) (err error
 	w.WriteString(t.table.Header())
 	seg := &segment{path: path, ends: map[int32]int64{}, uses: 1}
 	var line []byte
-	rows := 0
 	for _, p := range slices.Sorted(maps.Keys(from)) {
 		err := t.db.config.Log.Read(ctx, t.table.Name, p, from[p], ends[p],
 			func(offset int64, produced market.Time, _, value []byte) error {
@@ -162,7 +162,7 @@ func (t *tail) read(ctx context.Context, start, ends map[int32]int64) (err error
 				if len(line) == 0 {
 					return nil
 				}
-				rows++
+				seg.rows++
 				seg.ends[p] = offset + 1
 				seg.size += int64(len(line))
 				_, err := w.Write(line)
@@ -181,7 +181,7 @@ func (t *tail) read(ctx context.Context, start, ends map[int32]int64) (err error
 		}
 		t.next[p] = ends[p]
 	}
-	if rows == 0 {
+	if seg.rows == 0 {
 		os.Remove(path)
 		return nil
 	}
@@ -219,6 +219,7 @@ func (t *tail) join() (err error) {
 			all.ends[p] = max(all.ends[p], end)
 		}
 		all.size += seg.size
+		all.rows += seg.rows
 	}
 	for _, seg := range t.segments {
 		seg.release()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,7 +54,7 @@ func (v *views) add(ctx context.Context, conn *duckdb.Conn, table string, b boun
 
 // tail is what the log holds beyond a snapshot. Where the log cannot be
 // reached the answer goes without it, and says so.
-func (v *views) tail(ctx context.Context, s *lake.Snapshot) ([]string, int64, func(), error) {
+func (v *views) tail(ctx context.Context, s *lake.Snapshot) ([]file, int64, func(), error) {
 	if v.db.config.Log == nil {
 		return nil, 0, func() {}, nil
 	}
@@ -66,29 +67,20 @@ func (v *views) tail(ctx context.Context, s *lake.Snapshot) ([]string, int64, fu
 	return nil, 0, func() {}, nil
 }
 
-func (v *views) define(ctx context.Context, conn *duckdb.Conn, s *lake.Snapshot, tail []string, b bounds) error {
+func (v *views) define(ctx context.Context, conn *duckdb.Conn, s *lake.Snapshot, tail []file, b bounds) error {
 	ends := s.Ends
 	s.Between(b.from, b.to)
-	var merged, parts []string
-	byTopic := map[int][]string{}
+	s.Parts = slices.DeleteFunc(s.Parts, func(p lake.Part) bool { return p.Rows == 0 })
+	merged, parts, err := v.db.config.Lake.Fetch(ctx, s)
+	if err != nil {
+		return err
+	}
 	for _, f := range s.Files {
-		path, err := v.db.config.Lake.Local(ctx, f.Key)
-		if err != nil {
-			return err
-		}
-		merged = append(merged, path)
 		v.bytes += f.Size
 	}
-	for _, p := range s.Parts {
-		if p.Rows == 0 {
-			continue
-		}
-		path, err := v.db.config.Lake.Local(ctx, p.Key)
-		if err != nil {
-			return err
-		}
-		parts = append(parts, path)
-		byTopic[p.Topic] = append(byTopic[p.Topic], path)
+	var files []file
+	for i, p := range s.Parts {
+		files = append(files, file{path: parts[i], topic: p.Topic, zstd: true, rows: p.Rows})
 		v.bytes += p.Size
 	}
 	newest := 0
@@ -96,17 +88,22 @@ func (v *views) define(ctx context.Context, conn *duckdb.Conn, s *lake.Snapshot,
 		newest = max(newest, e.Topic)
 	}
 	t := s.Table
-	var fresh []string
-	for topic, paths := range byTopic {
-		fresh = append(fresh, readCSV(t, paths, topic, "zstd", ""))
+	fresh, err := v.rows(ctx, conn, t, files)
+	if err != nil {
+		return err
 	}
-	slices.Sort(fresh)
-	if len(tail) > 0 {
-		where := ""
-		if t.Name == lake.Ticks {
-			where = " WHERE " + position(ends, newest, ">=", "true")
+	for i := range tail {
+		tail[i].topic = newest
+	}
+	behind, err := v.rows(ctx, conn, t, tail)
+	if err != nil {
+		return err
+	}
+	for _, q := range behind {
+		if len(t.Key) == 0 { // a tail may begin below the end of the chain
+			q = "SELECT * FROM (" + q + ") WHERE " + position(ends, newest, ">=", "true")
 		}
-		fresh = append(fresh, readCSV(t, tail, newest, "none", where))
+		fresh = append(fresh, q)
 	}
 	var body string
 	if len(t.Key) == 0 {
@@ -115,6 +112,35 @@ func (v *views) define(ctx context.Context, conn *duckdb.Conn, s *lake.Snapshot,
 		body = keyedView(t, merged, fresh)
 	}
 	return exec(ctx, conn, "CREATE TEMP VIEW "+name(t.Name)+" AS "+body)
+}
+
+// rows are subqueries that together hold the rows of CSV files.
+func (v *views) rows(ctx context.Context, conn *duckdb.Conn, t *lake.Table, files []file) ([]string, error) {
+	if len(files) == 0 {
+		return nil, nil
+	}
+	q, done, ok, err := v.db.hot[t.Name].load(ctx, conn, files)
+	if err != nil {
+		return nil, err
+	}
+	if ok {
+		v.release = append(v.release, done)
+		return []string{q}, nil
+	}
+	byTopic := map[int][]string{}
+	for _, f := range files {
+		byTopic[f.topic] = append(byTopic[f.topic], f.path)
+	}
+	var queries []string
+	for topic, paths := range byTopic {
+		compression := "none"
+		if files[0].zstd {
+			compression = "zstd"
+		}
+		queries = append(queries, readCSV(t, paths, topic, compression, ""))
+	}
+	slices.Sort(queries)
+	return queries, nil
 }
 
 // logView is a table whose rows are places of the log: merged files up to
@@ -145,7 +171,16 @@ func mergedFilter(s *lake.Snapshot) string {
 		cases = append(cases, position(s.Merged, topic, "<", "false"))
 	}
 	if len(cases) == 1 {
-		return cases[0]
+		// Most rows lie below every partition's end: two comparisons tell.
+		least, highest, known := int64(math.MaxInt64), int32(-1), int32(0)
+		for _, m := range s.Merged {
+			least, highest = min(least, m.Offset), max(highest, m.Partition)
+			known++
+		}
+		if known <= highest { // of the others nothing is merged
+			least = 0
+		}
+		return fmt.Sprintf(`(("offset" < %d AND "partition" <= %d) OR %s)`, least, highest, cases[0])
 	}
 	var b strings.Builder
 	b.WriteString("CASE " + lake.Place)
@@ -240,13 +275,13 @@ func readParquet(paths []string) string {
 }
 
 // readCSV is a subquery over files in the form of the parts.
-func readCSV(t *lake.Table, paths []string, topic int, compression, where string) string {
+func readCSV(t *lake.Table, paths []string, topic int, compression, options string) string {
 	var columns []string
 	for _, c := range t.Columns {
 		columns = append(columns, quote(c.Name)+": "+quote(c.Type))
 	}
-	return fmt.Sprintf(`SELECT *, %d AS %s FROM read_csv(%s, columns = {%s}, header = true, auto_detect = false, delim = ',', quote = '"', escape = '"', nullstr = '', compression = '%s')%s`,
-		topic, lake.Place, list(paths), strings.Join(columns, ", "), compression, where)
+	return fmt.Sprintf(`SELECT *, %d AS %s FROM read_csv(%s, columns = {%s}, header = true, auto_detect = false, delim = ',', quote = '"', escape = '"', nullstr = '', compression = '%s'%s)`,
+		topic, lake.Place, list(paths), strings.Join(columns, ", "), compression, options)
 }
 
 func list(paths []string) string {

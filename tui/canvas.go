@@ -51,6 +51,7 @@ func (c *canvas) put(i Ink, s string) { c.clip(i, s, c.room()) }
 
 // clip writes at most n cells of s and says how many it took.
 func (c *canvas) clip(i Ink, s string, n int) int {
+	n = min(n, c.room())
 	if n <= 0 || s == "" || c.full() {
 		return 0
 	}
@@ -102,17 +103,49 @@ func (c *canvas) to(x int) {
 	}
 }
 
-// cell writes s left-aligned into n cells; what is too long ends with an ellipsis.
+// cell writes s left-aligned into n cells; what is too long ends with an
+// ellipsis, but never within a number.
 func (c *canvas) cell(i Ink, s string, n int) {
 	n = min(n, c.room())
+	if n <= 0 {
+		return
+	}
 	start := c.x
 	if width(s) > n {
-		c.clip(i, s, n-1)
+		c.clip(i, wholeNumbers(s, n-1), n-1)
 		c.clip(i, "…", 1)
 	} else {
 		c.clip(i, s, n)
 	}
 	c.to(start + n)
+}
+
+// wholeNumbers is the longest beginning of s of at most n cells that does not
+// end within a number.
+func wholeNumbers(s string, n int) string {
+	cut, used := len(s), 0
+	for i, r := range s {
+		w := 1
+		if r >= utf8.RuneSelf {
+			w = runeWidth(r)
+		}
+		if used+w > n {
+			cut = i
+			break
+		}
+		used += w
+	}
+	digit := func(b byte) bool { return b >= '0' && b <= '9' }
+	within := func(i int) bool { // s[i] belongs to the number before it
+		return digit(s[i]) || (s[i] == '.' || s[i] == ',' || s[i] == ':') && i+1 < len(s) && digit(s[i+1])
+	}
+	if cut == len(s) || cut == 0 || !within(cut) || !digit(s[cut-1]) && !within(cut-1) {
+		return s[:cut]
+	}
+	for cut > 0 && (digit(s[cut-1]) || within(cut-1)) {
+		cut--
+	}
+	return s[:cut]
 }
 
 // number writes s right-aligned into n cells. A number is never cut: one that
@@ -141,6 +174,14 @@ func (c *canvas) end() {
 	if c.full() {
 		return
 	}
+	if c.ground != Plain && !c.theme.ASCII && c.room() > 0 {
+		// A no-break space as the last cell: a blank end would be erased
+		// rather than written, and not every terminal erases to the ground.
+		c.to(c.width - 1)
+		c.use(Text.On(c.ground))
+		c.buf = append(c.buf, "\u00a0"...)
+		c.x++
+	}
 	c.to(c.width)
 	c.buf = append(c.buf, reset...)
 	c.y++
@@ -148,15 +189,6 @@ func (c *canvas) end() {
 	if c.y < c.height {
 		c.buf = append(c.buf, '\n')
 	}
-}
-
-// rule is a hairline over the whole width.
-func (c *canvas) rule() {
-	if c.full() {
-		return
-	}
-	c.put(c.on(Hairline), strings.Repeat("─", c.room()))
-	c.end()
 }
 
 // block takes lines that are already drawn, each exactly as wide as the pane.
@@ -173,6 +205,9 @@ func (c *canvas) block(s string) {
 
 // String fills what is left and gives the pane: height lines of width cells.
 func (c *canvas) String() string {
+	if c.x > 0 {
+		c.end()
+	}
 	c.ground = Plain
 	for !c.full() {
 		c.end()

@@ -54,7 +54,7 @@ const (
 	Snooze
 	Silence
 	Edit
-	New
+	Create
 	Delete
 	Undo
 	Backtest
@@ -143,7 +143,7 @@ var bindings = [...]binding{
 	{[]string{"z"}, Snooze, commandFocus, "snooze", "snooze", "working"},
 	{[]string{"i"}, Silence, commandFocus, "silence", "silence", "working"},
 	{[]string{"e"}, Edit, commandFocus, "edit", "edit", "working"},
-	{[]string{"n"}, New, commandFocus, "new", "new", "working"},
+	{[]string{"n"}, Create, commandFocus, "new", "new", "working"},
 	{[]string{"d"}, Delete, commandFocus, "delete", "delete; u brings it back", "working"},
 	{[]string{"u"}, Undo, commandFocus, "undo", "undo", "working"},
 	{[]string{"b"}, Backtest, commandFocus, "back-test", "back-test", "working"},

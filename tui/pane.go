@@ -28,6 +28,10 @@ type Pane interface {
 // Texter is a pane that can have text focus: while it has, printable keys are text.
 type Texter interface{ TextFocus() bool }
 
+// Worder is a pane that has its own word for what a key does there: the
+// footer asks it before the key table. "" leaves it to the table.
+type Worder interface{ Word(Action) string }
+
 // Keeper is a pane with something to keep over the end of the screen: drafts,
 // positions. Keep and Restore speak JSON of the pane's own making.
 type Keeper interface {
@@ -58,6 +62,12 @@ type Desk struct {
 	State    *State          // what survives; call Dirty after a change
 
 	Width, Height int
+
+	viewNames  []string // views that exist
+	groupNames []string // tabs of the watchlist
+	directory  []string // lower-case symbol and name, by id of the frame
+
+	watched map[string][]string
 
 	posts   []tea.Msg
 	dirty   bool // something must be drawn anew
@@ -155,6 +165,20 @@ func (d *Desk) Select(symbol string) {
 	}
 	d.Symbol, d.At = symbol, 0
 	d.State.Symbol = symbol
-	d.Data.Board.Watch(symbol)
+	d.Watch("cursor", symbol)
 	d.Keep()
+}
+
+// Watch has the board keep the 1s bars of these symbols for an owner, in
+// place of those that the owner asked for before.
+func (d *Desk) Watch(owner string, symbols ...string) {
+	if d.watched == nil {
+		d.watched = map[string][]string{}
+	}
+	d.watched[owner] = symbols
+	var all []string
+	for _, s := range d.watched {
+		all = append(all, s...)
+	}
+	d.Data.Board.Watch(all...)
 }

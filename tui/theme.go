@@ -44,6 +44,7 @@ const (
 	Plain     Ground = iota // the terminal's own
 	Bar                     // header and footer
 	Selection               // the row under the cursor, pop-ups
+	Caret                   // the cell under the text cursor
 	grounds
 )
 
@@ -97,7 +98,7 @@ func darkPalette() palette {
 			Band:     {0x33496f, 60, 4},
 			Warn:     {0xe5c07b, 222, 11},
 		},
-		ground: [grounds]shade{noShade, {0x161b22, 234, plain}, {0x1b222c, 236, plain}},
+		ground: [grounds]shade{noShade, {0x161b22, 234, plain}, {0x1b222c, 235, plain}},
 	}
 }
 
@@ -183,6 +184,16 @@ func (t *Theme) make(r Role, g Ground, bold bool) string {
 	s := "\x1b[0"
 	if bold || g == Selection && t.palette.ground[g].code(t.Mode, 48) == "" && t.Mode <= Color16 && r == Text {
 		s += ";1" // where no quiet background exists, the selected row is bold
+	}
+	if g == Caret {
+		if t.Mode == NoColor {
+			return s + ";7m"
+		}
+		paper := shade{0x0d1117, 16, 0}
+		if t.Light {
+			paper = shade{0xffffff, 231, 15}
+		}
+		return s + paper.code(t.Mode, 38) + t.palette.ink[Accent].code(t.Mode, 48) + "m"
 	}
 	return s + t.palette.ink[r].code(t.Mode, 38) + t.palette.ground[g].code(t.Mode, 48) + "m"
 }

@@ -41,7 +41,7 @@ func newYorkTime(t testing.TB, s string) time.Time {
 
 // bubbleTime shifts the clock of a synctest bubble so that it begins at a time.
 func bubbleTime(begin time.Time) func() time.Time {
-	shift := begin.Sub(time.Now())
+	shift := time.Until(begin)
 	return func() time.Time { return time.Now().Add(shift) }
 }
 

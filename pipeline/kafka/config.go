@@ -19,6 +19,8 @@ var (
 	ErrPartitions = errors.New("partition count differs")
 	// ErrTooLarge: a record is larger than its topic takes.
 	ErrTooLarge = errors.New("record too large")
+	// ErrNoKey: a record for a compacted topic has no key.
+	ErrNoKey = errors.New("record has no key")
 	// ErrUnknownTopic: the topic does not exist.
 	ErrUnknownTopic = errors.New("unknown topic")
 	// ErrClosed: the client or producer is closed.
@@ -172,7 +174,7 @@ func (c Config) consuming(group string) kafka.ConfigMap {
 		"enable.auto.offset.store":   false,
 		"auto.offset.reset":          "earliest",
 		"fetch.queue.backoff.ms":     5, // 1000 by default, and then a third as fast
-		"fetch.wait.max.ms":          100,
+		"fetch.wait.max.ms":          250,
 		"fetch.min.bytes":            1,
 		"fetch.error.backoff.ms":     100,
 		"fetch.max.bytes":            16 << 20,

@@ -13,6 +13,11 @@ import (
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
 )
 
+var (
+	discard    = slog.New(slog.DiscardHandler)
+	background = context.Background()
+)
+
 // testLog is a log under test. Each open gives another client.
 type testLog struct {
 	config func() Config
@@ -28,7 +33,7 @@ func (l testLog) withPrefix(t *testing.T) Config {
 
 func openClient(t testing.TB, cfg Config) *Client {
 	t.Helper()
-	c, err := Open(cfg, slog.New(slog.DiscardHandler))
+	c, err := Open(cfg, discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,21 +72,30 @@ func openProducer(t testing.TB, c *Client) *Producer {
 
 // runLogContract holds every implementation of the log to its promises.
 func runLogContract(t *testing.T, l testLog) {
-	t.Run("topics", func(t *testing.T) { testTopics(t, l) })
-	t.Run("partition count", func(t *testing.T) { testPartitionCount(t, l) })
-	t.Run("order and partition", func(t *testing.T) { testOrder(t, l) })
-	t.Run("partitioner", func(t *testing.T) { testPartitioner(t, l) })
-	t.Run("round trip", func(t *testing.T) { testRoundTrip(t, l) })
-	t.Run("large record", func(t *testing.T) { testLarge(t, l) })
-	t.Run("lossless when full", func(t *testing.T) { testLossless(t, l) })
-	t.Run("read", func(t *testing.T) { testRead(t, l) })
-	t.Run("trim", func(t *testing.T) { testTrim(t, l) })
-	t.Run("follow", func(t *testing.T) { testFollow(t, l) })
-	t.Run("group", func(t *testing.T) { testGroup(t, l) })
-	t.Run("worker fails", func(t *testing.T) { testWorkerFails(t, l) })
-	t.Run("rebalance", func(t *testing.T) { testRebalance(t, l) })
-	t.Run("static member", func(t *testing.T) { testStaticMember(t, l) })
-	t.Run("fenced", func(t *testing.T) { testFenced(t, l) })
+	for name, test := range map[string]func(*testing.T, testLog){
+		"topics":             testTopics,
+		"partition count":    testPartitionCount,
+		"order":              testOrder,
+		"partitioner":        testPartitioner,
+		"round trip":         testRoundTrip,
+		"large record":       testLarge,
+		"lossless when full": testLossless,
+		"read":               testRead,
+		"trim":               testTrim,
+		"follow":             testFollow,
+		"group":              testGroup,
+		"slow worker":        testSlowWorker,
+		"topic made again":   testTopicMadeAgain,
+		"worker fails":       testWorkerFails,
+		"rebalance":          testRebalance,
+		"static member":      testStaticMember,
+		"fenced":             testFenced,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, l)
+		})
+	}
 }
 
 func testTopics(t *testing.T, l testLog) {
@@ -238,14 +252,14 @@ func testRoundTrip(t *testing.T, l testLog) {
 	}
 	before := time.Now().Add(-time.Minute)
 	for _, r := range records {
-		if err := p.Produce(Rules, 3, r.Key, r.Value, r.Headers...); err != nil {
+		if err := p.Produce(Alerts, 3, r.Key, r.Value, r.Headers...); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := p.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	got, err := c.ReadLast(t.Context(), Rules, 3, 10)
+	got, err := c.ReadLast(t.Context(), Alerts, 3, 10)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -267,8 +281,11 @@ func testRoundTrip(t *testing.T, l testLog) {
 			}
 		}
 	}
-	if err := p.Produce(Rules, 99, nil, nil); err == nil {
+	if err := p.Produce(Alerts, 99, nil, nil); err == nil {
 		t.Error("partition 99 was taken")
+	}
+	if err := p.Produce(Rules, 0, nil, []byte("x")); !errors.Is(err, ErrNoKey) {
+		t.Errorf("no key on a compacted topic: %v", err)
 	}
 	if err := p.Produce("nowhere", -1, nil, nil); !errors.Is(err, ErrUnknownTopic) {
 		t.Errorf("unknown topic: %v", err)
@@ -299,7 +316,7 @@ func testLarge(t *testing.T, l testLog) {
 		}
 	}
 	for topic, size := range map[string]int{Ticks: recordMaxBytes + 1, State: StateMaxBytes + 1} {
-		if err := p.Produce(topic, -1, nil, make([]byte, size)); !errors.Is(err, ErrTooLarge) {
+		if err := p.Produce(topic, -1, []byte("k"), make([]byte, size)); !errors.Is(err, ErrTooLarge) {
 			t.Errorf("%d bytes to %s: %v", size, topic, err)
 		}
 	}
@@ -471,4 +488,58 @@ func testFollow(t *testing.T, l testLog) {
 	if !errors.Is(err, stop) {
 		t.Errorf("fn's error: %v", err)
 	}
+}
+
+// testTopicMadeAgain deletes a topic under its follower and makes it again.
+func testTopicMadeAgain(t *testing.T, l testLog) {
+	cfg := l.withPrefix(t)
+	c := openClient(t, cfg)
+	before := ensure(t, c)
+	p := openProducer(t, c)
+	ctx, cancel := context.WithTimeout(t.Context(), 25*time.Second)
+	defer cancel()
+	got := make(chan string, 100)
+	done := make(chan error, 1)
+	go func() {
+		done <- openClient(t, cfg).Follow(ctx, []string{Ticks}, func(string, int32, Range) int64 { return Beginning }, func(_ string, recs []Record) error {
+			for _, r := range recs {
+				got <- string(r.Value)
+			}
+			return nil
+		})
+	}()
+	for i := range 3 {
+		if err := errors.Join(p.Produce(Ticks, 0, nil, fmt.Append(nil, i)), p.Flush(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		if v := <-got; v != fmt.Sprint(i) {
+			t.Fatalf("followed %s, want %d", v, i)
+		}
+	}
+	if _, err := c.admin.DeleteTopics(ctx, []string{cfg.Prefix + Ticks}); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := c.TopicID(ctx, Ticks); errors.Is(err, ErrUnknownTopic) {
+			break
+		}
+	}
+	after := ensure(t, c)
+	if after[0].ID == before[0].ID || !after[0].Created || after[1].Created {
+		t.Errorf("topics were %v, are %v", before, after)
+	}
+	again := openProducer(t, openClient(t, cfg))
+	if err := errors.Join(again.Produce(Ticks, 0, nil, []byte("anew")), again.Flush(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case v := <-got:
+		if v != "anew" {
+			t.Errorf("followed %s", v)
+		}
+	case err := <-done:
+		t.Fatal("follow ended:", err)
+	}
+	cancel()
+	<-done
 }

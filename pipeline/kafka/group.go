@@ -16,7 +16,8 @@ type Worker interface {
 	// Start says where to read from: an offset, or Beginning, End, Committed.
 	// An offset that the log no longer has means the oldest record that it has.
 	Start(ctx context.Context) (offset int64, err error)
-	// Process takes records in order, 2,000 at most.
+	// Process takes records in order, 2,000 at most. It returns soon after ctx
+	// ends: nothing else of the group moves before it has.
 	Process(ctx context.Context, recs []Record) error
 	// Idle is called every Interval in which nothing came. end is the
 	// partition's log end as the last fetch saw it, -1 before the first.
@@ -70,8 +71,8 @@ func (c *Client) RunGroup(ctx context.Context, g GroupConfig, newWorker func(par
 	m := c.cfg.consuming(c.cfg.Prefix + g.Name)
 	m["partition.assignment.strategy"] = "cooperative-sticky" // others keep working while partitions move
 	m["session.timeout.ms"] = int(minSessionTimeout.Milliseconds())
-	m["heartbeat.interval.ms"] = 1000
-	m["enable.auto.commit"] = true // of what is stored after it was processed
+	m["heartbeat.interval.ms"] = 300 // so soon do the others notice that partitions move
+	m["enable.auto.commit"] = true   // of what is stored after it was processed
 	m["auto.commit.interval.ms"] = 1000
 	if g.Instance != "" {
 		m["group.instance.id"] = g.Instance

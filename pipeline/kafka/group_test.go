@@ -157,6 +157,16 @@ func testGroup(t *testing.T, l testLog) {
 		return !slices.ContainsFunc(slices.Collect(maps.Values(led.owner)), func(o string) bool { return o != "" })
 	})
 
+	committed, err := c.Committed(t.Context(), "g", Ticks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p, offset := range committed {
+		if offset != led.next[int32(p)] {
+			t.Errorf("partition %d: committed %d, processed %d", p, offset, led.next[int32(p)])
+		}
+	}
+
 	// What was committed is where Committed goes on.
 	fill(t, p, 120)
 	starts := make(chan int64, 120)
@@ -208,6 +218,56 @@ func (w *funcWorker) Stop(context.Context) error {
 		w.stop()
 	}
 	return nil
+}
+
+// testSlowWorker: a worker that stands still holds up nobody else, and an idle
+// one is told the end of its partition.
+func testSlowWorker(t *testing.T, l testLog) {
+	cfg := l.withPrefix(t)
+	c := openClient(t, cfg)
+	ensure(t, c)
+	p := openProducer(t, c)
+	fill(t, p, 1200)
+	release := make(chan struct{})
+	ends := make(chan [2]int64, 1000)
+	read := make(chan int, 1000)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- c.RunGroup(ctx, GroupConfig{Name: "g", Topic: Ticks, Interval: 20 * time.Millisecond}, func(partition int32) Worker {
+			return &funcWorker{
+				process: func(recs []Record) error {
+					if partition == 5 {
+						<-release
+					}
+					read <- len(recs)
+					return nil
+				},
+				idle: func(end int64) {
+					select {
+					case ends <- [2]int64{int64(partition), end}:
+					default:
+					}
+				},
+			}
+		})
+	}()
+	n := 0
+	for n < 1100 {
+		n += <-read
+	}
+	close(release)
+	for n < 1200 {
+		n += <-read
+	}
+	idle := map[int64]bool{}
+	for len(idle) < 12 {
+		if e := <-ends; e[1] == 100 {
+			idle[e[0]] = true
+		}
+	}
+	cancel()
+	<-done
 }
 
 func testWorkerFails(t *testing.T, l testLog) {

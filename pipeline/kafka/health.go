@@ -25,6 +25,7 @@ type health struct {
 
 	mu      sync.Mutex
 	trouble string
+	cause   bool // trouble says why, not only that a broker is away
 	probing bool
 }
 
@@ -62,7 +63,10 @@ func (h *health) report(err kafka.Error) {
 	if h.ctx.Err() != nil {
 		return
 	}
-	h.say(s)
+	if away := strings.HasSuffix(s, awayWords); !away || !h.cause {
+		h.cause = !away
+		h.say(s)
+	}
 	if !h.probing {
 		h.probing = true
 		h.wait.Go(h.probe)
@@ -93,13 +97,16 @@ func (h *health) probe() {
 		cancel()
 		if err == nil {
 			h.mu.Lock()
-			h.probing = false
+			h.probing, h.cause = false, false
 			h.say("")
 			h.mu.Unlock()
 			return
 		}
 	}
 }
+
+// awayWords end the sentences that only say that something is away, not why.
+const awayWords = " away, retrying"
 
 // brokerName finds the address in librdkafka's messages, which begin
 // "sasl_plaintext://127.0.0.1:9092/bootstrap: …" or "127.0.0.1:9092/1: …".
@@ -114,9 +121,12 @@ func troubleSentence(err kafka.Error) string {
 	}
 	switch err.Code() {
 	case kafka.ErrTransport:
-		return broker + " away, retrying"
+		if strings.Contains(err.String(), "SASL authentication error") { // the embedded broker hangs up on strangers
+			return broker + " refuses the credentials; check kafka.security"
+		}
+		return broker + awayWords
 	case kafka.ErrAllBrokersDown:
-		return "every broker away, retrying"
+		return "every broker" + awayWords
 	case kafka.ErrResolve:
 		return "the name of " + broker + " cannot be resolved, retrying; check kafka.brokers and DNS"
 	case kafka.ErrAuthentication, kafka.ErrSaslAuthenticationFailed:

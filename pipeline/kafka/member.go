@@ -72,7 +72,7 @@ func (m *member) work(ctx context.Context, w Worker) (err error) {
 	if err := m.position(ctx, offset); err != nil {
 		return err
 	}
-	idle := time.NewTicker(m.group.cfg.Interval)
+	idle := time.NewTimer(untilBeat(m.group.cfg.Interval))
 	defer idle.Stop()
 	quiet := true // nothing came since the last tick
 	for {
@@ -99,8 +99,16 @@ func (m *member) work(ctx context.Context, w Worker) (err error) {
 			}
 			quiet = true
 			m.store(false)
+			idle.Reset(untilBeat(m.group.cfg.Interval))
 		}
 	}
+}
+
+// untilBeat is how long it is to the next whole multiple of interval. Every
+// member wakes on the same beat, which costs a third of waking in turn.
+func untilBeat(interval time.Duration) time.Duration {
+	now := time.Now()
+	return now.Truncate(interval).Add(interval).Sub(now)
 }
 
 // batch hands waiting records to the worker; false when there were none.

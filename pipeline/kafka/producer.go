@@ -127,20 +127,29 @@ type outbox struct {
 	rkt        *C.rd_kafka_topic_t
 	partitions int
 	maxBytes   int
+	keyed      bool // records need a key
 
 	mu    sync.Mutex
 	room  sync.Cond // signalled when items was taken
 	items []C.td_item
 	buf   []byte
 	ready chan struct{} // holds one token while items is not empty
+
+	closed bool // nobody sends what would be added now
 }
 
 // Produce copies a record and hands it over; partition < 0 is the one its key
 // belongs to (PartitionOf), any one without a key. A nil value deletes the key
 // on a compacted topic. It blocks while the log cannot take more. Errors:
-// ErrTooLarge, ErrUnknownTopic, ErrClosed, or the delivery failure that broke
+// ErrTooLarge, ErrNoKey, ErrUnknownTopic, ErrClosed, or the delivery failure that broke
 // the producer.
 func (p *Producer) Produce(topic string, partition int32, key, value []byte, headers ...Header) error {
+	return p.ProduceContext(context.Background(), topic, partition, key, value, headers...)
+}
+
+// ProduceContext is Produce that gives up, with ctx's error and without having
+// taken the record, when ctx ends while the log cannot take more.
+func (p *Producer) ProduceContext(ctx context.Context, topic string, partition int32, key, value []byte, headers ...Header) error {
 	o, err := p.outbox(topic)
 	if err != nil {
 		return err
@@ -153,6 +162,9 @@ func (p *Producer) Produce(topic string, partition int32, key, value []byte, hea
 		}
 	} else if int(partition) >= o.partitions {
 		return fmt.Errorf("produce to %s: it has no partition %d", topic, partition)
+	}
+	if o.keyed && key == nil {
+		return fmt.Errorf("produce to %s, which keeps the last record of each key: %w", topic, ErrNoKey)
 	}
 	size := len(key) + len(value)
 	for _, h := range headers {
@@ -170,14 +182,17 @@ func (p *Producer) Produce(topic string, partition int32, key, value []byte, hea
 		item.value_len = C.int32_t(len(value))
 	}
 	o.mu.Lock()
-	for len(o.items) >= outboxRecords || len(o.buf) > 0 && len(o.buf)+size > outboxBytes {
-		if p.ctx.Err() != nil {
+	if o.full(size) {
+		if err := p.await(ctx, o, size); err != nil {
 			o.mu.Unlock()
-			return ErrClosed
+			return err
 		}
-		o.room.Wait()
 	}
-	if err := p.broken(); err != nil {
+	err = p.broken()
+	if o.closed {
+		err = ErrClosed
+	}
+	if err != nil {
 		o.mu.Unlock()
 		return err
 	}
@@ -196,6 +211,30 @@ func (p *Producer) Produce(topic string, partition int32, key, value []byte, hea
 	p.taken.Add(1)
 	if first {
 		o.ready <- struct{}{}
+	}
+	return nil
+}
+
+// full tells whether a record of this size has to wait. The caller holds mu.
+func (o *outbox) full(size int) bool {
+	return len(o.items) >= outboxRecords || len(o.buf) > 0 && len(o.buf)+size > outboxBytes
+}
+
+// await waits until o has room. The caller holds o.mu.
+func (p *Producer) await(ctx context.Context, o *outbox, size int) error {
+	defer context.AfterFunc(ctx, func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.room.Broadcast()
+	})()
+	for o.full(size) {
+		if o.closed {
+			return ErrClosed
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		o.room.Wait()
 	}
 	return nil
 }
@@ -243,11 +282,13 @@ func (p *Producer) outbox(topic string) (*outbox, error) {
 	if rkt == nil {
 		return nil, fmt.Errorf("produce to %s: librdkafka refuses the topic", topic)
 	}
+	spec := p.client.cfg.spec(topic)
 	o = &outbox{
 		name:       topic,
 		rkt:        rkt,
 		partitions: n,
-		maxBytes:   p.client.cfg.spec(topic).maxBytes,
+		maxBytes:   spec.maxBytes,
+		keyed:      spec.compacted,
 		ready:      make(chan struct{}, 1),
 	}
 	o.room.L = &o.mu
@@ -265,9 +306,6 @@ func (p *Producer) send(o *outbox) {
 		select {
 		case <-o.ready:
 		case <-p.ctx.Done():
-			o.mu.Lock()
-			o.room.Broadcast()
-			o.mu.Unlock()
 			return
 		}
 		o.mu.Lock()
@@ -384,6 +422,7 @@ func (p *Producer) Close(ctx context.Context) error {
 	p.cancel()
 	for _, o := range topics {
 		o.mu.Lock()
+		o.closed = true
 		o.room.Broadcast()
 		o.mu.Unlock()
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -42,6 +43,7 @@ type topicSpec struct {
 	name       string
 	partitions int
 	maxBytes   int
+	compacted  bool // by key, on a cluster: so every record needs one
 	config     map[string]string
 }
 
@@ -51,7 +53,7 @@ func (c Config) spec(name string) topicSpec {
 	retention, maxBytes, policy := c.Retention.Milliseconds(), c.MaxBytes, "delete"
 	switch name {
 	case Rules, State:
-		s.maxBytes = StateMaxBytes
+		s.maxBytes, s.compacted = StateMaxBytes, true
 		policy, retention, maxBytes = "compact", -1, -1
 	case Feeds:
 		s.partitions = 1
@@ -90,7 +92,7 @@ func (c Config) spec(name string) topicSpec {
 func (c *Client) EnsureTopics(ctx context.Context) ([]Topic, error) {
 	have, err := c.describeTopics(ctx, Topics())
 	if err != nil {
-		return nil, fmt.Errorf("look for the topics: %w", err)
+		return nil, fmt.Errorf("look for the topics: %w", plain(err))
 	}
 	var missing []kafka.TopicSpecification
 	for _, name := range Topics() {
@@ -115,7 +117,7 @@ func (c *Client) EnsureTopics(ctx context.Context) ([]Topic, error) {
 	if len(missing) > 0 {
 		results, err := c.admin.CreateTopics(ctx, missing, kafka.SetAdminOperationTimeout(30*time.Second))
 		if err != nil {
-			return nil, fmt.Errorf("create topics: %w", err)
+			return nil, fmt.Errorf("create topics: %w", plain(err))
 		}
 		for _, r := range results {
 			if r.Error.Code() != kafka.ErrNoError && r.Error.Code() != kafka.ErrTopicAlreadyExists {
@@ -180,7 +182,7 @@ func (c *Client) describeTopics(ctx context.Context, names []string) (map[string
 			return nil, fmt.Errorf("topic %s: %w", d.Name, d.Error)
 		}
 		name := d.Name[len(c.cfg.Prefix):]
-		id := d.TopicID.String()
+		id := textID.Replace(d.TopicID.String())
 		if id == zeroTopicID {
 			id = ""
 		}
@@ -198,7 +200,7 @@ const zeroTopicID = "AAAAAAAAAAAAAAAAAAAAAA"
 func (c *Client) TopicID(ctx context.Context, topic string) (string, error) {
 	topics, err := c.describeTopics(ctx, []string{topic})
 	if err != nil {
-		return "", fmt.Errorf("look up topic %s: %w", topic, err)
+		return "", fmt.Errorf("look up topic %s: %w", topic, plain(err))
 	}
 	t, ok := topics[topic]
 	if !ok {
@@ -215,7 +217,7 @@ func (c *Client) Partitions(ctx context.Context, topic string) (int, error) {
 	}
 	topics, err := c.describeTopics(ctx, []string{topic})
 	if err != nil {
-		return 0, fmt.Errorf("look up topic %s: %w", topic, err)
+		return 0, fmt.Errorf("look up topic %s: %w", topic, plain(err))
 	}
 	t, ok := topics[topic]
 	if !ok {
@@ -227,12 +229,35 @@ func (c *Client) Partitions(ctx context.Context, topic string) (int, error) {
 // Range is what a partition holds: offsets from Low up to, not including, High.
 type Range struct{ Low, High int64 }
 
-// Offsets returns what each partition of a topic holds, by partition.
+// Offsets returns what each partition of a topic holds, by partition. While a
+// partition changes its leader it waits for the new one, some seconds at most.
 func (c *Client) Offsets(ctx context.Context, topic string) ([]Range, error) {
 	n, err := c.Partitions(ctx, topic)
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
+		ranges, err := c.offsets(ctx, topic, n)
+		if err == nil || !settling(err) || sleep(ctx, wait) != nil {
+			return ranges, err
+		}
+	}
+}
+
+// settling tells whether err ends by itself when a partition has a leader again.
+func settling(err error) bool {
+	for _, code := range []kafka.ErrorCode{kafka.ErrNotLeaderForPartition, kafka.ErrLeaderNotAvailable, kafka.ErrReplicaNotAvailable,
+		kafka.ErrUnknownTopicOrPart, kafka.ErrFencedLeaderEpoch, kafka.ErrUnknownLeaderEpoch, kafka.ErrOffsetNotAvailable} {
+		if isCode(err, code) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Client) offsets(ctx context.Context, topic string, n int) ([]Range, error) {
 	ranges := make([]Range, n)
 	name := c.cfg.Prefix + topic
 	for _, spec := range []kafka.OffsetSpec{kafka.EarliestOffsetSpec, kafka.LatestOffsetSpec} {
@@ -242,7 +267,7 @@ func (c *Client) Offsets(ctx context.Context, topic string) ([]Range, error) {
 		}
 		result, err := c.admin.ListOffsets(ctx, ask, kafka.SetAdminRequestTimeout(requestTimeout))
 		if err != nil {
-			return nil, fmt.Errorf("ask for the offsets of %s: %w", topic, err)
+			return nil, fmt.Errorf("ask for the offsets of %s: %w", topic, plain(err))
 		}
 		for tp, info := range result.ResultInfos {
 			if info.Error.Code() != kafka.ErrNoError {
@@ -256,6 +281,37 @@ func (c *Client) Offsets(ctx context.Context, topic string) ([]Range, error) {
 		}
 	}
 	return ranges, nil
+}
+
+// Committed is how far a group has come with a topic, by partition: the offset
+// after the last record that it has committed, -1 where it has none.
+func (c *Client) Committed(ctx context.Context, group, topic string) ([]int64, error) {
+	n, err := c.Partitions(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	name := c.cfg.Prefix + topic
+	ask := kafka.ConsumerGroupTopicPartitions{Group: c.cfg.Prefix + group}
+	offsets := make([]int64, n)
+	for p := range n {
+		offsets[p] = -1
+		ask.Partitions = append(ask.Partitions, kafka.TopicPartition{Topic: &name, Partition: int32(p)})
+	}
+	result, err := c.admin.ListConsumerGroupOffsets(ctx, []kafka.ConsumerGroupTopicPartitions{ask}, kafka.SetAdminRequestTimeout(requestTimeout))
+	if err != nil {
+		return nil, fmt.Errorf("ask how far group %s is: %w", group, plain(err))
+	}
+	for _, g := range result.ConsumerGroupsTopicPartitions {
+		for _, tp := range g.Partitions {
+			if tp.Error != nil {
+				return nil, fmt.Errorf("ask how far group %s is with %s partition %d: %w", group, topic, tp.Partition, tp.Error)
+			}
+			if tp.Offset >= 0 {
+				offsets[tp.Partition] = int64(tp.Offset)
+			}
+		}
+	}
+	return offsets, nil
 }
 
 // Trim lets the records of a topic below the given offsets, by partition, go.
@@ -293,3 +349,6 @@ func (c *Client) Trim(ctx context.Context, topic string, below map[int32]int64) 
 	}
 	return errors.Join(errs...)
 }
+
+// textID turns the client's form of a topic id into Kafka's own, which is safe in paths.
+var textID = strings.NewReplacer("+", "-", "/", "_")

@@ -55,8 +55,9 @@ type Board struct {
 	seen   atomic.Int64 // wall-clock ms when the newest batch came
 
 	listMu       sync.Mutex
-	alerts       []market.Alert // oldest first
-	alertIDs     map[string]int // identity → state, to drop repeats
+	alerts       []market.Alert    // oldest first
+	alertIDs     map[string]int    // identity → state, to drop repeats
+	firing       map[string]string // rule and symbol → identity of the alert that fires now
 	alertChange  uint64
 	notices      []Notice
 	noticeChange uint64
@@ -75,7 +76,7 @@ type shard struct {
 // New makes an empty board.
 func New(c Config) *Board {
 	b := &Board{calendar: c.Calendar, eligible: c.Eligible, now: c.Now,
-		ids: map[string]int32{}, alertIDs: map[string]int{}, statuses: map[string]Status{}, watched: map[string]bool{}}
+		ids: map[string]int32{}, alertIDs: map[string]int{}, firing: map[string]string{}, statuses: map[string]Status{}, watched: map[string]bool{}}
 	if b.calendar == nil {
 		nyse := market.NYSE()
 		b.calendar = func(string) *market.Calendar { return nyse }
@@ -110,6 +111,9 @@ func (b *Board) id(symbol string, create bool) (int32, bool) {
 	}
 	r := &b.shards[id/shardRows].rows[id%shardRows]
 	r.quote.Symbol, r.calendar = symbol, b.calendar(symbol)
+	b.listMu.Lock() // taken after mu here, and never before it
+	r.watched = b.watched[symbol]
+	b.listMu.Unlock()
 	return id, true
 }
 
@@ -279,14 +283,21 @@ func (b *Board) Alert(a market.Alert) {
 	}
 	b.alerts = append(b.alerts, a)
 	b.alertChange++
+	key, more := a.Rule+"\x00"+a.Symbol, int32(0)
+	_, fired := b.firing[key]
+	switch {
+	case a.State == market.Firing:
+		b.firing[key] = a.ID
+		if !fired {
+			more = 1
+		}
+	case a.State == market.Resolved && fired:
+		delete(b.firing, key)
+		more = -1
+	}
 	b.listMu.Unlock()
 	b.with(a.Symbol, false, func(r *row) bool {
-		switch a.State {
-		case market.Firing:
-			r.quote.Alerts++
-		case market.Resolved:
-			r.quote.Alerts = max(r.quote.Alerts-1, 0)
-		}
+		r.quote.Alerts += more
 		if a.State != market.Pending {
 			r.quote.AlertTime, r.quote.Severity = max(r.quote.AlertTime, a.Time), a.Severity
 		}

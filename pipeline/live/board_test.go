@@ -109,6 +109,26 @@ func TestVolumeCountsOnce(t *testing.T) {
 	}
 }
 
+func TestSecondsOfWatchedSymbols(t *testing.T) {
+	b := boardAt(friday)
+	b.Watch("A") // before it has ever traded
+	b.Ticks(tick("A", friday, 10, 1), tick("B", friday, 10, 1))
+	for _, s := range []string{"A", "B"} {
+		b.Bar(&market.Bar{Symbol: s, Interval: market.Second, Time: friday, Open: 10, High: 10, Low: 10, Close: 10, Volume: 1, Trades: 1})
+		b.Ticks(tick(s, friday.Add(time.Second), 11, 1))
+	}
+	if bars, forming := b.Bars(nil, "A", market.Second); len(bars) != 2 || !forming || bars[1].Close != 11 {
+		t.Errorf("watched: %v, forming %v", bars, forming)
+	}
+	if bars, _ := b.Bars(nil, "B", market.Second); len(bars) != 0 {
+		t.Errorf("not watched: %v", bars)
+	}
+	b.Watch("B")
+	if bars, _ := b.Bars(nil, "A", market.Second); len(bars) != 0 {
+		t.Errorf("no longer watched: %v", bars)
+	}
+}
+
 func TestAbsurdTickNeedsConfirmation(t *testing.T) {
 	b := boardAt(friday)
 	b.Ticks(tick("A", friday, 100, 1), tick("A", friday+1, 900, 1), tick("A", friday+2, 101, 1))
@@ -172,6 +192,26 @@ func TestAlertsDropRepeatsAndStayBounded(t *testing.T) {
 	b.Snapshot(&f)
 	if len(f.Alerts) != alertsKept || f.Alerts[0].ID != "2999" || len(b.alertIDs) > 2*alertsKept+1 {
 		t.Errorf("%d alerts, newest %s, %d identities", len(f.Alerts), f.Alerts[0].ID, len(b.alertIDs))
+	}
+}
+
+func TestFiringIsCountedByRuleAndSymbol(t *testing.T) {
+	b := boardAt(friday)
+	b.Ticks(tick("A", friday, 10, 1))
+	at := func(id string, s market.AlertState) {
+		b.Alert(market.Alert{ID: id, Symbol: "A", Rule: "drop", State: s, Time: friday})
+	}
+	at("1", market.Firing)
+	at("2", market.Firing) // said again: still one
+	var f Frame
+	b.Snapshot(&f)
+	if f.Firing != 1 || f.Quote("A").Alerts != 1 || !slices.Equal(f.Standing, []bool{true, false}) {
+		t.Errorf("firing %d, standing %v", f.Firing, f.Standing)
+	}
+	at("3", market.Resolved)
+	b.Snapshot(&f)
+	if f.Firing != 0 || f.Quote("A").Alerts != 0 || slices.Contains(f.Standing, true) {
+		t.Errorf("resolved: firing %d, standing %v", f.Firing, f.Standing)
 	}
 }
 

@@ -23,6 +23,8 @@ type Frame struct {
 	Changed []int32 // ids whose quote is new since the last snapshot
 
 	Alerts   []market.Alert // newest first, at most 500
+	Standing []bool         // of each of Alerts: it fires still, and no newer one of its rule and symbol does
+	Firing   int            // alerts that fire now, also those that Alerts no longer holds
 	Notices  []Notice       // newest first, at most 200
 	Statuses []Status       // by stage, then instance
 
@@ -111,6 +113,12 @@ func (b *Board) lists(f *Frame) {
 		f.alerts = b.alertChange
 		f.Alerts = slices.Clone(b.alerts[max(len(b.alerts)-alertsKept, 0):])
 		slices.Reverse(f.Alerts)
+		f.Firing = len(b.firing)
+		f.Standing = make([]bool, len(f.Alerts))
+		for i := range f.Alerts {
+			a := &f.Alerts[i]
+			f.Standing[i] = a.State == market.Firing && b.firing[a.Rule+"\x00"+a.Symbol] == a.ID
+		}
 	}
 	if f.NoticesChanged = b.noticeChange != f.notices; f.NoticesChanged {
 		f.notices = b.noticeChange

@@ -35,9 +35,12 @@ func (r *rate) read(second int64) float64 {
 func (r *row) pace(second int64) {
 	if second != r.rateAt {
 		gap := second - r.rateAt
-		if r.rateAt == 0 || gap > 60 {
+		switch {
+		case r.rateAt == 0 || gap > 60:
 			r.quote.Rate = 0
-		} else {
+		case r.quote.Rate == 0: // the first whole second is the best guess there is
+			r.quote.Rate = float64(r.rateSeen) / float64(gap)
+		default:
 			const decay = 0.9
 			r.quote.Rate += (float64(r.rateSeen) - r.quote.Rate) * (1 - decay)
 			for range gap - 1 {

@@ -5,11 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
@@ -37,7 +42,7 @@ func eachBucket(t *testing.T, test func(t *testing.T, b bucket)) {
 		test(t, d)
 	})
 	t.Run("s3", func(t *testing.T) {
-		b, err := openS3(t.Context(), "lake", "some/prefix", fakeS3(t))
+		b, err := openS3(t.Context(), "lake", "some/prefix", fakeS3(t), slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -154,6 +159,40 @@ func TestUpload(t *testing.T) {
 			t.Errorf("a failed upload left something: %v", err)
 		}
 	})
+}
+
+func TestDiskFull(t *testing.T) {
+	d, err := openDirectory(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = d.upload(t.Context(), "a/b", condition{absent: true}, func(w io.Writer) error {
+		w.Write([]byte("half"))
+		return &os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}
+	})
+	if err == nil || !strings.Contains(err.Error(), "disk is full") {
+		t.Errorf("a full disk says %v", err)
+	}
+	if _, err := d.head(t.Context(), "a/b"); !errors.Is(err, errNotFound) {
+		t.Errorf("something torn is there: %v", err)
+	}
+	left, err := os.ReadDir(filepath.Join(d.root, tempFolder))
+	if err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	// What a killed process left is swept when it is old.
+	old := filepath.Join(d.root, tempFolder, "abc")
+	if err := os.WriteFile(old, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	yesterday := time.Now().Add(-24 * time.Hour)
+	os.Chtimes(old, yesterday, yesterday)
+	if _, err := openDirectory(d.root); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(old); err == nil {
+		t.Error("an old temporary file is still there")
+	}
 }
 
 func TestOneWinner(t *testing.T) {

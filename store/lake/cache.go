@@ -27,6 +27,18 @@ type cache struct {
 const cacheAge = 7 * 24 * time.Hour
 
 func openCache(b bucket, dir string) (*cache, error) {
+	dir = cacheFolder(b, dir)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make the lake's cache: %w", err)
+	}
+	c := &cache{bucket: b, dir: dir}
+	c.sweep()
+	return c, nil
+}
+
+// cacheFolder is the folder of a bucket's copies within dir, or within the
+// user's cache where dir is empty.
+func cacheFolder(b bucket, dir string) string {
 	if dir == "" {
 		base, err := os.UserCacheDir()
 		if err != nil {
@@ -34,18 +46,11 @@ func openCache(b bucket, dir string) (*cache, error) {
 		}
 		dir = filepath.Join(base, "tapedeck-lake")
 	}
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, err
+	if full, err := filepath.Abs(dir); err == nil {
+		dir = full
 	}
 	id := sha256.Sum256([]byte(b.String()))
-	dir = filepath.Join(dir, hex.EncodeToString(id[:8]))
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("make the lake's cache: %w", err)
-	}
-	c := &cache{bucket: b, dir: dir}
-	c.sweep()
-	return c, nil
+	return filepath.Join(dir, hex.EncodeToString(id[:8]))
 }
 
 // sweep removes what has not been used for long.
@@ -73,11 +78,8 @@ func (c *cache) fetch(ctx context.Context, key string) (string, error) {
 		}
 		tag = c.tag(obj)
 	}
-	path := c.path(key, tag)
-	if info, err := os.Stat(path); err == nil {
-		if now := time.Now(); now.Sub(info.ModTime()) > time.Hour {
-			os.Chtimes(path, now, now) // it is in use, says the sweep; once in a while is enough
-		}
+	path, ok := c.has(key, tag)
+	if ok {
 		return path, nil
 	}
 	got, err, _ := c.flight.Do(path, func() (any, error) { return c.load(ctx, key, immutable) })
@@ -85,6 +87,19 @@ func (c *cache) fetch(ctx context.Context, key string) (string, error) {
 		return "", fmt.Errorf("fetch %s: %w", key, err)
 	}
 	return got.(string), nil
+}
+
+// has looks for a copy, and notes that it is in use.
+func (c *cache) has(key, tag string) (string, bool) {
+	path := c.path(key, tag)
+	info, err := os.Stat(path)
+	if err != nil {
+		return path, false
+	}
+	if now := time.Now(); now.Sub(info.ModTime()) > time.Hour {
+		os.Chtimes(path, now, now) // once in a while is enough for the sweep
+	}
+	return path, true
 }
 
 func (c *cache) load(ctx context.Context, key string, immutable bool) (string, error) {

@@ -96,7 +96,7 @@ func Open(ctx context.Context, location string, config Config, log *slog.Logger)
 	var err error
 	if rest, ok := strings.CutPrefix(location, "s3://"); ok {
 		name, prefix, _ := strings.Cut(rest, "/")
-		b, err = openS3(ctx, name, strings.Trim(prefix, "/"), config.S3)
+		b, err = openS3(ctx, name, strings.Trim(prefix, "/"), config.S3, log)
 	} else {
 		b, err = openDirectory(location)
 	}
@@ -133,11 +133,10 @@ func (l *Lake) Location() string { return l.bucket.String() }
 
 // Roots are the local directories under which Local's files lie.
 func (l *Lake) Roots() []string {
-	if l.cache != nil {
-		return []string{l.cache.dir}
+	if root, ok := l.bucket.path(""); ok {
+		return []string{root, cacheFolder(l.bucket, l.config.Cache)}
 	}
-	root, _ := l.bucket.path("")
-	return []string{root}
+	return []string{l.cache.dir}
 }
 
 // Close ends the use of the lake; nothing is pending in it.

@@ -400,6 +400,9 @@ func (l *Lake) Clear(ctx context.Context, table string) (int, error) {
 		l.forget(keys)
 		removed += len(keys)
 	}
+	if d, ok := l.bucket.(*directory); ok {
+		d.sweepPins(l.config.Grace)
+	}
 	return removed, nil
 }
 

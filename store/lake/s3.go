@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
 )
 
 // S3Config is how S3, or a server that speaks its API, is reached. The zero
@@ -35,6 +37,7 @@ type S3Config struct {
 	KMSKey       string
 	StorageClass string        // e.g. INTELLIGENT_TIERING; empty is STANDARD
 	Attempts     int           // tries of a request, with jittered back-off; 0 is 5
+	Backoff      time.Duration // longest wait between two tries; 0 is 5 s
 	Timeout      time.Duration // of one try's answer to begin; 0 is 30 s
 	PartSize     int64         // of a multipart upload, bytes; 0 is 8 MiB (S3's least is 5)
 	// NoChecksums leaves out the trailing checksums, which some servers do
@@ -65,12 +68,15 @@ type s3Bucket struct {
 	config S3Config
 }
 
-func openS3(ctx context.Context, name, prefix string, c S3Config) (*s3Bucket, error) {
+func openS3(ctx context.Context, name, prefix string, c S3Config, log *slog.Logger) (*s3Bucket, error) {
 	if name == "" {
 		return nil, errors.New("the address names no bucket; write s3://bucket/prefix")
 	}
 	if c.Attempts == 0 {
 		c.Attempts = 5
+	}
+	if c.Backoff == 0 {
+		c.Backoff = 5 * time.Second
 	}
 	if c.Timeout == 0 {
 		c.Timeout = 30 * time.Second
@@ -84,13 +90,24 @@ func openS3(ctx context.Context, name, prefix string, c S3Config) (*s3Bucket, er
 	})
 	options := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithHTTPClient(transport),
+		awsconfig.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
+			log.Debug("S3", "message", fmt.Sprintf(format, v...)) // never to the terminal
+		})),
 		awsconfig.WithRetryer(func() aws.Retryer {
 			return retry.NewStandard(func(o *retry.StandardOptions) {
 				o.MaxAttempts = c.Attempts
-				o.MaxBackoff = 5 * time.Second
+				o.Backoff = retry.NewExponentialJitterBackoff(c.Backoff)
 				// The archive retries for as long as an outage lasts; a
 				// budget of tokens would only hide what the server says.
 				o.RateLimiter = unlimited{}
+				// An answer that is cut off in its middle is asked for again, too.
+				o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+					var cut *smithy.DeserializationError
+					if errors.As(err, &cut) {
+						return aws.TrueTernary
+					}
+					return aws.UnknownTernary
+				})}, o.Retryables...)
 			})
 		}),
 	}
@@ -150,17 +167,15 @@ func (b *s3Bucket) get(ctx context.Context, key string, from, n int64) (io.ReadC
 		in.Range = aws.String(fmt.Sprintf("bytes=%d-", from))
 	}
 	var opts []func(*s3.Options)
-	if in.Range != nil { // a checksum covers the whole object
-		opts = append(opts, func(o *s3.Options) {
-			o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
-		})
+	if in.Range != nil {
+		opts = append(opts, withoutValidation)
 	}
 	out, err := b.client.GetObject(ctx, in, opts...)
 	if err != nil {
 		return nil, object{}, s3Error(err)
 	}
 	obj := object{key: key, etag: aws.ToString(out.ETag), size: aws.ToInt64(out.ContentLength), modified: aws.ToTime(out.LastModified)}
-	return out.Body, obj, nil
+	return &resumingBody{ctx: ctx, bucket: b, key: key, etag: obj.etag, at: from, left: obj.size, body: out.Body}, obj, nil
 }
 
 func (b *s3Bucket) head(ctx context.Context, key string) (object, error) {

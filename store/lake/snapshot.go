@@ -1,12 +1,10 @@
 package lake
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"sort"
 	"strconv"
 
 	"tapedeck/pipeline/market"
@@ -176,22 +174,4 @@ func (s *Snapshot) Between(from, to market.Time) {
 	s.Parts = slices.DeleteFunc(s.Parts, func(p Part) bool {
 		return p.Rows == 0 || from != 0 && p.Last < from || to != 0 && p.First >= to
 	})
-}
-
-// sortParts puts parts into the order of the log.
-func sortParts(parts []Part) {
-	sort.Slice(parts, func(i, j int) bool {
-		a, b := parts[i], parts[j]
-		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Start, b.Start)) < 0
-	})
-}
-
-// Local is a local copy of an object of a snapshot: the object itself where
-// the lake is a directory, else a file of the cache, fetched when it is not
-// there.
-func (l *Lake) Local(ctx context.Context, key string) (string, error) {
-	if path, ok := l.bucket.path(key); ok {
-		return path, nil
-	}
-	return l.cache.fetch(ctx, key)
 }

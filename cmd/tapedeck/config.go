@@ -1,0 +1,195 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Config is everything that can be set: by a YAML file, by TAPEDECK_*
+// variables, by flags, the later winning. The tags are its documentation:
+// `config init` writes them out, errors quote them.
+type Config struct {
+	Data string `yaml:"data" help:"directory of everything that is kept here: log, lake, cache, rules; empty is a directory of its own for each feed"`
+	Feed string `yaml:"feed" help:"where ticks come from" oneof:"sim replay yahoo alphavantage"`
+	Lake string `yaml:"lake" help:"where history is kept: a directory or s3://bucket/prefix; empty is lake/ in the data directory"`
+	Quit string `yaml:"quit" help:"what the last screen does with the pipeline when it leaves" oneof:"ask stop keep"`
+
+	Kafka struct {
+		Brokers     []string      `yaml:"brokers" help:"host:port of a real cluster; empty is the broker inside tapedeck"`
+		Prefix      string        `yaml:"prefix" help:"first part of every topic's name"`
+		Partitions  int           `yaml:"partitions" help:"partitions of a new topic; never changed afterwards" min:"1" max:"512"`
+		Replication int           `yaml:"replication" help:"copies of each partition on a real cluster; 0 is the cluster's default" min:"0" max:"9"`
+		Protocol    string        `yaml:"protocol" help:"how brokers are spoken to" oneof:"plaintext ssl sasl_plaintext sasl_ssl"`
+		Mechanism   string        `yaml:"mechanism" help:"how a user is proved" oneof:"PLAIN SCRAM-SHA-256 SCRAM-SHA-512"`
+		Username    string        `yaml:"username" help:"user of the cluster"`
+		Password    string        `yaml:"password" help:"its password; better TAPEDECK_KAFKA_PASSWORD" secret:"true"`
+		CA          string        `yaml:"ca" help:"file with the certificate authority of the cluster"`
+		Retention   time.Duration `yaml:"retention" help:"how long the embedded log keeps what the lake already has" min:"10m"`
+	} `yaml:"kafka"`
+
+	Sim struct {
+		Symbols int     `yaml:"symbols" help:"how many stocks the simulated market has" min:"1" max:"10000"`
+		Rate    float64 `yaml:"rate" help:"ticks a second and stock" min:"0.01" max:"1000"`
+		Seed    int     `yaml:"seed" help:"the market's seed: the same seed gives the same market" min:"0"`
+		History bool    `yaml:"history" help:"lay down some hours of history on a first start"`
+	} `yaml:"sim"`
+
+	Replay struct {
+		Input []string `yaml:"input" help:"files to replay: CSV or CSV.gz with a header"`
+		Speed string   `yaml:"speed" help:"how fast: a factor such as 1 or 10, or max"`
+	} `yaml:"replay"`
+
+	Yahoo struct {
+		Symbols []string      `yaml:"symbols" help:"symbols to ask for; empty is the largest 1,000"`
+		Poll    time.Duration `yaml:"poll" help:"time between two rounds of quotes" min:"1s"`
+		Query   string        `yaml:"query_url" help:"base address of the quote service"`
+		Chart   string        `yaml:"chart_url" help:"base address of the chart service"`
+		Stream  string        `yaml:"stream_url" help:"address of the stream; off for none"`
+		Cookie  string        `yaml:"cookie_url" help:"address that sets the cookie"`
+	} `yaml:"yahoo"`
+
+	AlphaVantage struct {
+		Symbols []string `yaml:"symbols" help:"symbols to ask for; empty is the largest 5"`
+		Key     string   `yaml:"key" help:"API key; better TAPEDECK_ALPHAVANTAGE_KEY" secret:"true"`
+		Daily   int      `yaml:"daily" help:"requests a day that the key allows" min:"1"`
+		Bulk    bool     `yaml:"bulk" help:"the key may ask for bulk quotes (100 symbols a request)"`
+		URL     string   `yaml:"url" help:"base address of the service"`
+	} `yaml:"alphavantage"`
+
+	Compute struct {
+		SecondFeatures bool          `yaml:"second_features" help:"indicator rows for 1s bars, too (sixty times as many rows)"`
+		Snapshot       time.Duration `yaml:"snapshot" help:"longest time between two snapshots of a partition's state" min:"1s" max:"1h"`
+	} `yaml:"compute"`
+
+	Archive struct {
+		FlushAge   time.Duration `yaml:"flush_age" help:"age at which buffered rows are written to the lake" min:"1s" max:"1h"`
+		FlushRows  int           `yaml:"flush_rows" help:"buffered rows of a partition at which they are written" min:"100" max:"10000000"`
+		MergeEvery time.Duration `yaml:"merge_every" help:"time between two merges into processed files" min:"10s" max:"1h"`
+	} `yaml:"archive"`
+
+	S3 struct {
+		Region    string `yaml:"region" help:"AWS region of the bucket; empty is the SDK's default"`
+		Endpoint  string `yaml:"endpoint" help:"address of an S3-speaking server other than AWS"`
+		PathStyle bool   `yaml:"path_style" help:"bucket in the path instead of the host name"`
+		SSE       string `yaml:"sse" help:"server-side encryption" oneof:"none AES256 aws:kms"`
+		KMSKey    string `yaml:"kms_key" help:"key for aws:kms"`
+		Class     string `yaml:"storage_class" help:"storage class of new objects" oneof:"STANDARD STANDARD_IA INTELLIGENT_TIERING ONEZONE_IA GLACIER_IR"`
+	} `yaml:"s3"`
+
+	SQL struct {
+		Memory  Size          `yaml:"memory" help:"most memory a query may use" min:"64MB"`
+		Threads int           `yaml:"threads" help:"most threads a query may use; 0 is all" min:"0" max:"256"`
+		Temp    Size          `yaml:"temp" help:"most disk a query may use for what does not fit in memory"`
+		Timeout time.Duration `yaml:"timeout" help:"longest time a query may take" min:"1s"`
+	} `yaml:"sql"`
+
+	Screen struct {
+		Colour      string `yaml:"colour" help:"colours of the terminal" oneof:"auto true 256 16 none"`
+		Background  string `yaml:"background" help:"the terminal's background" oneof:"auto dark light"`
+		ColourBlind bool   `yaml:"colour_blind" help:"blue and orange instead of green and red"`
+		RedUp       bool   `yaml:"red_up" help:"red is up, as in East Asia"`
+		ASCII       bool   `yaml:"ascii" help:"no characters beyond ASCII"`
+		Mouse       bool   `yaml:"mouse" help:"use the mouse (the terminal's own selection then needs shift)"`
+		Zone        string `yaml:"zone" help:"zone of times on the screen" oneof:"exchange utc local"`
+	} `yaml:"screen"`
+
+	Log struct {
+		Level string `yaml:"level" help:"what the log file says" oneof:"debug info warn error"`
+	} `yaml:"log"`
+}
+
+// DefaultConfig is what holds where nothing is set.
+func DefaultConfig() Config {
+	var c Config
+	c.Feed, c.Quit = "sim", "ask"
+	c.Kafka.Prefix, c.Kafka.Partitions = "stock-market.", 12
+	c.Kafka.Protocol, c.Kafka.Mechanism = "plaintext", "SCRAM-SHA-512"
+	c.Kafka.Retention = 24 * time.Hour
+	c.Sim.Symbols, c.Sim.Rate, c.Sim.Seed, c.Sim.History = 1000, 1, 1, true
+	c.Replay.Speed = "1"
+	c.Yahoo.Poll = 10 * time.Second
+	c.AlphaVantage.Daily = 25
+	c.Compute.Snapshot = 15 * time.Second
+	c.Archive.FlushAge, c.Archive.FlushRows, c.Archive.MergeEvery = 20*time.Second, 200_000, 5*time.Minute
+	c.S3.SSE, c.S3.Class = "AES256", "STANDARD"
+	c.SQL.Memory, c.SQL.Temp, c.SQL.Timeout = 1<<30, 10<<30, 5*time.Minute
+	c.Screen.Colour, c.Screen.Background, c.Screen.Zone = "auto", "auto", "exchange"
+	c.Log.Level = "info"
+	return c
+}
+
+// configPaths are the places of the configuration file, the first that exists
+// counts: the box's own, then the user's.
+func configPaths() []string {
+	paths := []string{"/etc/tapedeck/config.yaml"}
+	if dir := xdg("XDG_CONFIG_HOME", ".config"); dir != "" {
+		paths = append(paths, filepath.Join(dir, "tapedeck", "config.yaml"))
+	}
+	return paths
+}
+
+// loadConfig reads the file (an empty path: the first of configPaths that
+// exists), then the environment. The path that was read comes back, too.
+func loadConfig(path string, environ []string) (Config, string, error) {
+	config := DefaultConfig()
+	explicit := path != ""
+	candidates := []string{path}
+	if !explicit {
+		candidates = configPaths()
+	}
+	used := ""
+	for _, candidate := range candidates {
+		data, err := os.ReadFile(candidate)
+		if errors.Is(err, fs.ErrNotExist) && !explicit {
+			continue
+		}
+		if err != nil {
+			return config, candidate, fmt.Errorf("read configuration: %w", err)
+		}
+		if err := config.readYAML(candidate, data); err != nil {
+			return config, candidate, err
+		}
+		used = candidate
+		break
+	}
+	if err := config.readEnvironment(environ); err != nil {
+		return config, used, err
+	}
+	return config, used, nil
+}
+
+// dataDir is where everything of this configuration is kept.
+func (c *Config) dataDir() (string, error) {
+	if c.Data != "" {
+		return filepath.Abs(c.Data)
+	}
+	base := xdg("XDG_DATA_HOME", filepath.Join(".local", "share"))
+	if base == "" {
+		return "", errors.New("no home directory: set --data DIR or XDG_DATA_HOME")
+	}
+	return filepath.Join(base, "tapedeck", c.Feed), nil
+}
+
+// lakeLocation is the lake's directory or address.
+func (c *Config) lakeLocation(data string) string {
+	if c.Lake != "" {
+		return c.Lake
+	}
+	return filepath.Join(data, "lake")
+}
+
+// xdg is the directory that a variable names or its default under the home directory; empty where there is none.
+func xdg(variable, fallback string) string {
+	if dir := os.Getenv(variable); filepath.IsAbs(dir) {
+		return dir
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(home, fallback)
+}

@@ -1,0 +1,290 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// place is one data directory: where a pipeline keeps everything and says how
+// it is reached. Its files:
+//
+//	pipeline.lock  held by the one pipeline that runs here
+//	run.json       how to reach it: address and credential, readable by its user alone
+//	feed.json      which feed this directory belongs to
+//	log/ lake/     the embedded log and the lake
+//	screens/       a locked file for each open screen
+//	tapedeck.log   what pipeline and screens had to say
+type place struct {
+	dir string
+}
+
+// runFile says how a running pipeline is reached.
+type runFile struct {
+	Version  string    `json:"version"`
+	PID      int       `json:"pid"`
+	Started  time.Time `json:"started"`
+	Feed     string    `json:"feed"`
+	Brokers  []string  `json:"brokers"`
+	User     string    `json:"user,omitempty"`
+	Password string    `json:"password,omitempty"`
+	Embedded bool      `json:"embedded,omitempty"`
+	Prefix   string    `json:"prefix"`
+	Lake     string    `json:"lake"`
+}
+
+// openPlace makes the directory where it is missing and checks that it belongs to this feed.
+func openPlace(dir, feed string, claim bool) (*place, error) {
+	for _, name := range []string{"screens", "tmp", "slots"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
+			return nil, fmt.Errorf("make the data directory: %w; choose another with --data DIR", err)
+		}
+	}
+	p := &place{dir: dir}
+	var owner struct {
+		Feed string `json:"feed"`
+	}
+	switch err := p.readJSON("feed.json", &owner); {
+	case errors.Is(err, fs.ErrNotExist):
+		owner.Feed = feed
+		if claim {
+			if err := p.writeJSON("feed.json", owner); err != nil {
+				return nil, err
+			}
+		}
+	case err != nil:
+		return nil, err
+	case owner.Feed != feed:
+		return nil, fmt.Errorf("%s belongs to the feed %s, and %s prices must not mix with its: use --feed %s, or another --data DIR", dir, owner.Feed, feed, owner.Feed)
+	}
+	return p, nil
+}
+
+func (p *place) path(name string) string { return filepath.Join(p.dir, name) }
+
+func (p *place) readJSON(name string, v any) error {
+	data, err := os.ReadFile(p.path(name))
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return fmt.Errorf("%s: %w; delete it if it is damaged", p.path(name), err)
+	}
+	return nil
+}
+
+// writeJSON replaces a file at once: a reader sees the old or the new one.
+func (p *place) writeJSON(name string, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	temp := p.path(name) + "." + strconv.Itoa(os.Getpid())
+	if err := os.WriteFile(temp, append(data, '\n'), 0o600); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	if err := os.Rename(temp, p.path(name)); err != nil {
+		os.Remove(temp)
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return nil
+}
+
+// errBusy says that somebody else holds the lock.
+var errBusy = errors.New("locked by another process")
+
+// lock takes an exclusive lock on a file of the directory; it ends with the
+// process, however that ends. Closing the file releases it.
+func (p *place) lock(name string) (*os.File, error) {
+	f, err := os.OpenFile(p.path(name), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", name, err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, errBusy
+		}
+		return nil, fmt.Errorf("lock %s: %w", name, err)
+	}
+	return f, nil
+}
+
+// running is the pipeline that holds this directory, or nil where none does.
+// While one is starting, its run.json may not be there yet: then it is
+// returned as nil with starting true.
+func (p *place) running() (run *runFile, starting bool, err error) {
+	f, err := p.lock("pipeline.lock")
+	switch {
+	case err == nil:
+		f.Close()
+		return nil, false, nil
+	case !errors.Is(err, errBusy):
+		return nil, false, err
+	}
+	run = new(runFile)
+	if err := p.readJSON("run.json", run); err != nil || run.PID == 0 {
+		return nil, true, nil
+	}
+	if syscall.Kill(run.PID, 0) == syscall.ESRCH {
+		return nil, true, nil // left over from the one before
+	}
+	return run, false, nil
+}
+
+// ensure returns the pipeline that runs here and starts one where none does.
+// However many screens call it at once, one pipeline comes of it: the lock
+// decides, and who loses waits for the winner.
+func (p *place) ensure(ctx context.Context, args []string) (*runFile, error) {
+	starter, err := p.lock("start.lock")
+	if err == nil {
+		defer starter.Close()
+	} else if !errors.Is(err, errBusy) {
+		return nil, err
+	}
+	var child *exec.Cmd
+	var ended chan error
+	for {
+		run, starting, err := p.running()
+		if err != nil || run != nil {
+			return run, err
+		}
+		if starter == nil { // the starter may have failed: take over
+			if f, err := p.lock("start.lock"); err == nil {
+				starter = f
+				defer f.Close()
+			}
+		}
+		if !starting && starter != nil && child == nil {
+			if child, err = p.spawn(args); err != nil {
+				return nil, err
+			}
+			ended = make(chan error, 1)
+			go func() { ended <- child.Wait() }()
+		}
+		select {
+		case err := <-ended:
+			if exit := new(exec.ExitError); errors.As(err, &exit) && exit.ExitCode() == exitBusy {
+				child, ended = nil, nil
+				continue // another one was quicker
+			}
+			return nil, fmt.Errorf("the pipeline did not start: %w\n%s", err, p.lastWords())
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for the pipeline: %w; see %s", ctx.Err(), p.path("tapedeck.log"))
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// spawn starts this same binary as a pipeline in a session of its own, so that
+// nothing that happens to the screen's terminal reaches it.
+func (p *place) spawn(args []string) (*exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	out, err := os.OpenFile(p.path("pipeline.out"), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the pipeline's output: %w", err)
+	}
+	defer out.Close()
+	cmd := exec.Command(self, append([]string{"run"}, args...)...)
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start the pipeline: %w", err)
+	}
+	return cmd, nil
+}
+
+// lastWords are the last lines that a pipeline wrote before it ended.
+func (p *place) lastWords() string {
+	data, err := os.ReadFile(p.path("pipeline.out"))
+	if err != nil {
+		return ""
+	}
+	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+	return strings.Join(lines[max(0, len(lines)-5):], "\n")
+}
+
+// enter notes an open screen; closing the file, or dying, takes the note back.
+func (p *place) enter() (*os.File, error) {
+	return p.lock(filepath.Join("screens", strconv.Itoa(os.Getpid())))
+}
+
+// screens counts the open screens and removes the notes of those that died.
+func (p *place) screens() int {
+	names, err := filepath.Glob(p.path("screens/*"))
+	if err != nil {
+		return 0
+	}
+	open := 0
+	for _, name := range names {
+		rel, _ := filepath.Rel(p.dir, name)
+		f, err := p.lock(rel)
+		if err != nil {
+			open++
+			continue
+		}
+		os.Remove(name)
+		f.Close()
+	}
+	return open
+}
+
+// stop asks the pipeline to end in order and waits until it has.
+func (p *place) stop(ctx context.Context) error {
+	run, _, err := p.running()
+	if err != nil || run == nil {
+		return err
+	}
+	if err := syscall.Kill(run.PID, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("stop the pipeline (process %d): %w", run.PID, err)
+	}
+	for {
+		f, err := p.lock("pipeline.lock")
+		if err == nil {
+			f.Close()
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the pipeline (process %d) is still writing: %w", run.PID, ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// lockPatiently takes a lock that others may look at for an instant.
+func (p *place) lockPatiently(ctx context.Context, name string) (f *os.File, err error) {
+	for range 20 {
+		if f, err = p.lock(name); !errors.Is(err, errBusy) {
+			return f, err
+		}
+		if err := pause(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return nil, err
+}
+
+// pause is how long one waits between two looks at a lock.
+func pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(10 * time.Millisecond):
+		return nil
+	}
+}

@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"tapedeck/pipeline/kafka"
+	"tapedeck/store"
+	"tapedeck/store/lake"
+)
+
+func newSQL(o *options) *cobra.Command {
+	format := "table"
+	var file string
+	var limit int
+	cmd := &cobra.Command{
+		Use:   "sql [STATEMENT]",
+		Short: "Ask one question in SQL over the lake and the current minutes",
+		Long: `Runs one read-only statement over the tables ticks, bars, features, alerts,
+predictions and dead_letters: the lake and what the log holds beyond it, whether
+or not a pipeline runs. The statement is the argument, --file, or standard input.
+
+Times are UTC. bars and features have a column interval: 1s 1m 5m 15m 1h 1d.`,
+		Example: `  tapedeck sql "SELECT symbol, max(price) FROM ticks GROUP BY symbol ORDER BY 2 DESC LIMIT 10"
+  tapedeck sql --format csv --file query.sql > result.csv
+  tapedeck sql --format parquet "SELECT * FROM bars WHERE interval = '1m'" > bars.parquet`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			write, ok := writers[format]
+			if !ok {
+				return usageError{fmt.Errorf("--format: %q is not a format; one of table, csv, json, parquet", format)}
+			}
+			if format == "parquet" && isTerminal(cmd.OutOrStdout()) {
+				return usageError{errors.New("parquet is not for the terminal: send it to a file with > result.parquet")}
+			}
+			statement, err := readStatement(args, file, cmd.InOrStdin())
+			if err != nil {
+				return err
+			}
+			c, err := o.config()
+			if err != nil {
+				return err
+			}
+			return query(cmd.Context(), c, statement, limit, write, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "table", "how rows come out: table, csv, json or parquet")
+	cmd.Flags().StringVar(&file, "file", "", "read the statement from `FILE`; - is standard input")
+	cmd.Flags().IntVar(&limit, "limit", 0, "give at most `N` rows (0: all)")
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"table", "csv", "json", "parquet"}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+var writers = map[string]func(context.Context, *store.Rows, io.Writer) error{
+	"table": store.WriteTable, "csv": store.WriteCSV, "json": store.WriteJSON, "parquet": store.WriteParquet,
+}
+
+const maxStatement = 1 << 20
+
+func readStatement(args []string, file string, stdin io.Reader) (string, error) {
+	var data []byte
+	var err error
+	switch {
+	case len(args) == 1 && file != "":
+		return "", usageError{errors.New("give the statement or --file, not both")}
+	case len(args) == 1:
+		data = []byte(args[0])
+	case file == "" || file == "-":
+		if f, ok := stdin.(*os.File); ok && file == "" && isTerminal(f) {
+			return "", usageError{errors.New(`no statement: tapedeck sql "SELECT …", --file FILE, or standard input`)}
+		}
+		data, err = io.ReadAll(io.LimitReader(stdin, maxStatement+1))
+	default:
+		data, err = os.ReadFile(file)
+	}
+	switch {
+	case err != nil:
+		return "", usageError{fmt.Errorf("read the statement: %w", err)}
+	case len(data) > maxStatement:
+		return "", usageError{errors.New("the statement is longer than 1 MB")}
+	case strings.TrimSpace(string(data)) == "":
+		return "", usageError{errors.New(`the statement is empty: tapedeck sql "SELECT …"`)}
+	}
+	return string(data), nil
+}
+
+// query answers one statement, over the log of the running pipeline or, where
+// none runs, over the log that lies here.
+func query(ctx context.Context, c Config, statement string, limit int,
+	write func(context.Context, *store.Rows, io.Writer) error, out, notes io.Writer) error {
+	v, err := openView(ctx, c, notes)
+	if err != nil {
+		return err
+	}
+	defer v.close()
+	rows, err := v.db.Query(ctx, statement, store.Options{Limit: limit})
+	if err != nil {
+		if errors.Is(err, store.ErrRefused) {
+			return usageError{err}
+		}
+		return err
+	}
+	defer rows.Close()
+	for _, warning := range rows.Warnings() {
+		fmt.Fprintln(notes, "note:", warning)
+	}
+	if err := write(ctx, rows, out); err != nil {
+		return err
+	}
+	return rows.Err()
+}
+
+// view is a reader's hold on a data directory: SQL over lake and log.
+type view struct {
+	lock   *os.File
+	broker *kafka.Broker
+	log    *kafka.Client
+	lake   *lake.Lake
+	db     *store.DB
+}
+
+// openView opens a data directory for reading. It uses the running pipeline's
+// log; where none runs and the log lies here, it opens that log for as long as
+// it reads, holding the lock like a pipeline. Where the log cannot be reached
+// it says so, and what is in the lake is read all the same.
+func openView(ctx context.Context, c Config, notes io.Writer) (v *view, err error) {
+	data, err := c.dataDir()
+	if err != nil {
+		return nil, err
+	}
+	p, err := openPlace(data, c.Feed, false)
+	if err != nil {
+		return nil, err
+	}
+	v = &view{}
+	defer func() {
+		if err != nil {
+			v.close()
+		}
+	}()
+	logger := discard()
+	if err := v.openLog(ctx, c, p, logger); err != nil {
+		fmt.Fprintf(notes, "note: the log cannot be reached, so the newest minutes are missing: %v\n", err)
+	}
+	if v.lake, err = openLake(ctx, c, p, logger); err != nil {
+		return nil, err
+	}
+	if v.db, err = openStore(ctx, c, p, v.lake, v.log, logger); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+func (v *view) openLog(ctx context.Context, c Config, p *place, logger *slog.Logger) error {
+	if len(c.Kafka.Brokers) > 0 {
+		client, err := kafka.Open(logConfig(c), logger)
+		v.log = client
+		return err
+	}
+	for {
+		run, starting, err := p.running()
+		if err != nil {
+			return err
+		}
+		if run != nil {
+			v.log, err = attach(c, run, logger)
+			return err
+		}
+		if !starting {
+			if _, err := os.Stat(p.path("log")); errors.Is(err, os.ErrNotExist) {
+				return nil // nothing was ever recorded here
+			}
+			v.lock, err = p.lock("pipeline.lock")
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, errBusy) {
+				return err
+			}
+		}
+		if err := pause(ctx); err != nil {
+			return err
+		}
+	}
+	var err error
+	if v.broker, err = kafka.OpenBroker(p.path("log"), kafka.BrokerConfig{Log: logger}); err != nil {
+		return err
+	}
+	v.log, err = kafka.Open(v.broker.Config(logConfig(c)), logger)
+	return err
+}
+
+func (v *view) close() {
+	if v.db != nil {
+		v.db.Close()
+	}
+	if v.lake != nil {
+		v.lake.Close()
+	}
+	if v.log != nil {
+		v.log.Close()
+	}
+	if v.broker != nil {
+		v.broker.Close()
+	}
+	if v.lock != nil {
+		v.lock.Close()
+	}
+}

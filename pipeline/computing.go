@@ -1,0 +1,275 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"tapedeck/pipeline/bars"
+	"tapedeck/pipeline/clean"
+	"tapedeck/pipeline/indicator"
+	"tapedeck/pipeline/kafka"
+	"tapedeck/pipeline/market"
+)
+
+// computing turns one partition of ticks into bars, features, alerts and dead
+// letters. It is a function of the log: records in the order of their offsets,
+// clock records instead of timers, rule edits at offsets that are written down
+// before they act. After a crash it loads the newest snapshot, takes the same
+// records again and leaves out what lies in the output topics already.
+type computing struct {
+	*runner
+	rules     *ruleBook
+	status    *stageStatus
+	partition int32
+	position  *atomic.Int64 // the offset after the last record taken, for others to see
+
+	names      market.Names
+	cleaner    *clean.Cleaner
+	builder    *bars.Builder
+	indicators map[string]*indicator.Symbol
+	rulesOn    Rules
+
+	next      int64    // offset of the next record
+	repeated  int64    // below it are records that were taken before a crash, perhaps
+	effects   []effect // to be repeated, from the log of effects
+	edits     int      // rule edits of the book that have been looked at
+	ruleTexts map[string]string
+	held      map[int64][]byte // bytes of ticks that the cleaner holds back
+	written   map[identity]struct{}
+	record    *kafka.Record
+	ctx       context.Context // of the call of Process in hand, for what is written during it
+	snapped   time.Time
+	since     int // records since the last snapshot
+	failure   error
+
+	slot     byte // of the newest snapshot
+	stateBuf []byte
+	buf      []byte
+	feature  market.Feature
+}
+
+// identity of an output, for leaving out what has been written before a crash.
+type identity struct {
+	topic    string
+	symbol   string // or the alert's ID
+	interval market.Interval
+	time     market.Time
+	revision int32
+}
+
+// snapshotRecords bounds what is computed again after a crash, and so the time that it takes.
+const snapshotRecords = 40_000
+
+func (c *computing) Start(ctx context.Context) (int64, error) {
+	snap, effects, err := readSnapshot(ctx, c.log, c.partition)
+	if err != nil {
+		return 0, err
+	}
+	c.cleaner = clean.New(c.runner.Clean, c.Calendar)
+	c.builder = bars.New(c.Calendar)
+	c.indicators = map[string]*indicator.Symbol{}
+	c.rulesOn = c.NewRules()
+	c.ruleTexts = map[string]string{}
+	c.held = map[int64][]byte{}
+	c.feature.Values = make([]float64, len(market.FeatureNames))
+	c.written = map[identity]struct{}{}
+	c.slot, c.next, c.effects, c.edits, c.since, c.failure = snap.slot, snap.next, effects, 0, 0, nil
+	c.snapped = time.Now()
+	if len(snap.state) > 0 {
+		if err := c.loadState(snap.state); err != nil {
+			return 0, fmt.Errorf("load the state of partition %d: %w", c.partition, err)
+		}
+	}
+	if err := c.readWritten(ctx, snap.written); err != nil {
+		return 0, err
+	}
+	ranges, err := c.log.Offsets(ctx, kafka.Ticks)
+	if err != nil {
+		return 0, err
+	}
+	c.next = max(c.next, ranges[c.partition].Low)
+	c.repeated = ranges[c.partition].High
+	c.position = c.progress.hold("compute", kafka.Ticks, c.partition, c.next)
+	return c.next, nil
+}
+
+// readWritten notes the outputs that were written after the snapshot.
+func (c *computing) readWritten(ctx context.Context, from map[string]int64) error {
+	var bar market.Bar
+	var a market.Alert
+	var d market.DeadLetter
+	for _, topic := range outputs {
+		ranges, err := c.log.Offsets(ctx, topic)
+		if err != nil {
+			return err
+		}
+		r := ranges[c.partition]
+		err = c.log.Read(ctx, topic, c.partition, max(r.Low, from[topic]), r.High, func(records []kafka.Record) error {
+			for i := range records {
+				id := identity{topic: topic}
+				switch topic {
+				case kafka.Bars:
+					if c.names.DecodeBar(records[i].Value, &bar) != nil {
+						continue
+					}
+					id.symbol, id.interval, id.time, id.revision = bar.Symbol, bar.Interval, bar.Time, bar.Revision
+				case kafka.Features:
+					if c.names.DecodeFeature(records[i].Value, &c.feature) != nil {
+						continue
+					}
+					id.symbol, id.interval, id.time, id.revision = c.feature.Symbol, c.feature.Interval, c.feature.Time, c.feature.Revision
+				case kafka.Alerts:
+					if market.DecodeAlert(records[i].Value, &a) != nil {
+						continue
+					}
+					id.symbol = a.ID
+				case kafka.DeadLetters:
+					if market.DecodeDeadLetter(records[i].Value, &d) != nil {
+						continue
+					}
+					id.time = market.Time(d.Offset)
+				}
+				c.written[id] = struct{}{}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("read what was written to %s: %w", topic, err)
+		}
+	}
+	return nil
+}
+
+func (c *computing) Process(ctx context.Context, records []kafka.Record) error {
+	if err := c.takeEdits(ctx); err != nil {
+		return err
+	}
+	c.ctx = ctx
+	for i := range records {
+		c.take(&records[i])
+		if c.failure != nil {
+			return c.failure
+		}
+	}
+	c.status.in.Add(int64(len(records)))
+	c.since += len(records)
+	c.position.Store(c.next)
+	if c.next >= c.repeated {
+		clear(c.written)
+	}
+	return c.maybeSnapshot(ctx)
+}
+
+func (c *computing) Idle(ctx context.Context, _ int64) error {
+	if err := c.takeEdits(ctx); err != nil {
+		return err
+	}
+	return c.maybeSnapshot(ctx)
+}
+
+// Stop leaves a snapshot, so that the next start goes on at once.
+func (c *computing) Stop(ctx context.Context) error {
+	if c.position == nil || c.failure != nil {
+		return nil
+	}
+	defer c.progress.drop("compute", kafka.Ticks, c.partition)
+	return c.snapshot(ctx)
+}
+
+// take works on one record of the log.
+func (c *computing) take(r *kafka.Record) {
+	c.record = r
+	for len(c.effects) > 0 && c.effects[0].offset <= r.Offset {
+		c.setRule(c.effects[0].rule)
+		c.effects = c.effects[1:]
+	}
+	c.next = r.Offset + 1
+	for _, h := range r.Headers {
+		if h.Key == headerReject {
+			c.deadLetter(r.Offset, r.Value, string(h.Value))
+			return
+		}
+	}
+	if clock, ok := market.DecodeClock(r.Value); ok {
+		c.cleaner.Clock(clock, c.reject)
+		c.builder.Clock(clock.Time, clock.Source, clock.End, c.closed)
+		c.rulesOn.Clock(clock.Time, c.alert)
+		return
+	}
+	var t market.Tick
+	if err := c.names.DecodeTick(r.Value, &t); err != nil {
+		c.deadLetter(r.Offset, r.Value, err.Error())
+		return
+	}
+	if string(r.Key) != t.Symbol {
+		c.deadLetter(r.Offset, r.Value, "the record's key is not its symbol")
+		return
+	}
+	if c.cleaner.Clean(&t, r.Offset, r.Time, c.accept, c.reject) {
+		c.held[r.Offset] = append([]byte(nil), r.Value...)
+	}
+}
+
+// accept takes a believed tick on to bars and rules.
+func (c *computing) accept(t *market.Tick, offset int64) {
+	c.ticks.Add(1)
+	delete(c.held, offset)
+	if clean.Excluded(t.Condition) {
+		return
+	}
+	c.builder.Add(t, c.closed)
+	c.rulesOn.Tick(t, c.alert)
+}
+
+// reject makes a dead letter of a tick that is not believed.
+func (c *computing) reject(offset int64, reason clean.Reason) {
+	value, held := c.held[offset]
+	if !held {
+		value = c.record.Value
+	}
+	delete(c.held, offset)
+	c.deadLetter(offset, value, string(reason))
+}
+
+// closed hands on a bar, its features, and what the rules say of it. A
+// corrected bar does not change what was computed from its first version.
+func (c *computing) closed(b *market.Bar) {
+	c.buf = market.AppendBar(c.buf[:0], b)
+	c.write(identity{kafka.Bars, b.Symbol, b.Interval, b.Time, b.Revision}, b.Symbol, &c.bars)
+	if b.Revision == 0 {
+		c.computeFeatures(b)
+	}
+	c.rulesOn.Bar(b, c.alert)
+}
+
+func (c *computing) computeFeatures(b *market.Bar) {
+	symbol := c.indicators[b.Symbol]
+	if symbol == nil {
+		symbol = indicator.NewSymbol()
+		c.indicators[b.Symbol] = symbol
+	}
+	day := b.Time // of a 1d bar, whose time is its day
+	if b.Interval != market.Day {
+		day = c.Calendar(b.Symbol).Day(b.Time)
+	}
+	if !symbol.Close(b, day, c.SecondFeatures, c.feature.Values) {
+		return
+	}
+	c.feature.Symbol, c.feature.Interval, c.feature.Time, c.feature.Revision = b.Symbol, b.Interval, b.Time, b.Revision
+	c.buf = market.AppendFeature(c.buf[:0], &c.feature)
+	c.write(identity{kafka.Features, b.Symbol, b.Interval, b.Time, b.Revision}, b.Symbol, &c.runner.features)
+}
+
+func (c *computing) alert(a *market.Alert) {
+	c.buf = append(c.buf[:0], market.EncodeAlert(a)...)
+	c.write(identity{topic: kafka.Alerts, symbol: a.ID}, a.Symbol, &c.alerts)
+}
+
+func (c *computing) deadLetter(offset int64, value []byte, reason string) {
+	c.status.refused(reason)
+	d := market.DeadLetter{Topic: "ticks", Partition: c.partition, Offset: offset, Received: c.record.Time, Reason: reason, Value: value}
+	c.buf = append(c.buf[:0], market.EncodeDeadLetter(&d)...)
+	c.write(identity{topic: kafka.DeadLetters, time: market.Time(offset)}, string(c.record.Key), &c.deadLetters)
+}

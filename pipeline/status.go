@@ -1,0 +1,177 @@
+package pipeline
+
+import (
+	"context"
+	"maps"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tapedeck/pipeline/kafka"
+	"tapedeck/pipeline/live"
+	"tapedeck/pipeline/market"
+)
+
+// stageStatus counts what a stage of this process does. Its methods are for
+// any goroutine; report turns it into the record that screens read.
+type stageStatus struct {
+	stage  string
+	topics []string // whose end the lag is measured from
+	in     atomic.Int64
+	out    atomic.Int64
+
+	mu      sync.Mutex
+	errors  int64
+	problem string // in words; empty is well
+	reasons map[string]int64
+	feeds   map[string]live.Feed
+	flush   *live.Flush
+	notices []live.Notice
+
+	lastIn, lastOut int64
+	lastReport      time.Time
+}
+
+func (r *runner) newStatus(stage string, topics ...string) *stageStatus {
+	s := &stageStatus{stage: stage, topics: topics, lastReport: time.Now()}
+	r.mu.Lock()
+	r.status = append(r.status, s)
+	r.mu.Unlock()
+	return s
+}
+
+// trouble notes what is wrong, in words.
+func (s *stageStatus) trouble(text string) {
+	s.mu.Lock()
+	s.errors++
+	s.problem = text
+	s.mu.Unlock()
+}
+
+// refused counts a dead letter by its reason.
+func (s *stageStatus) refused(reason string) {
+	s.mu.Lock()
+	if s.reasons == nil {
+		s.reasons = map[string]int64{}
+	}
+	s.reasons[reason]++
+	s.mu.Unlock()
+}
+
+// say takes over a source's own words.
+func (s *stageStatus) say(f live.Feed) {
+	s.mu.Lock()
+	if s.feeds == nil {
+		s.feeds = map[string]live.Feed{}
+	}
+	s.feeds[f.Name] = f
+	s.mu.Unlock()
+}
+
+func (s *stageStatus) flushed(table string, rows int) {
+	s.mu.Lock()
+	s.flush = &live.Flush{Time: market.At(time.Now()), Table: table, Rows: int64(rows)}
+	s.problem = ""
+	s.mu.Unlock()
+}
+
+// notice adds a line to the events of the screens.
+func (s *stageStatus) notice(level live.Level, text string) {
+	s.mu.Lock()
+	s.notices = append(s.notices, live.Notice{Time: market.At(time.Now()), Level: level, Stage: s.stage, Text: text})
+	s.notices = s.notices[max(0, len(s.notices)-5):]
+	s.mu.Unlock()
+}
+
+// report is the state now; rates are since the report before.
+func (s *stageStatus) report(now time.Time) live.Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in, out := s.in.Load(), s.out.Load()
+	seconds := max(now.Sub(s.lastReport).Seconds(), 1e-3)
+	status := live.Status{
+		Stage: s.stage, Time: market.At(now), Total: in, Errors: s.errors, Reasons: maps.Clone(s.reasons), Flush: s.flush,
+		In: float64(in-s.lastIn) / seconds, Out: float64(out-s.lastOut) / seconds,
+		Events: slices.Clone(s.notices),
+	}
+	s.lastIn, s.lastOut, s.lastReport = in, out, now
+	for _, name := range slices.Sorted(maps.Keys(s.feeds)) {
+		f := s.feeds[name]
+		f.Rate = status.In
+		status.Feeds = append(status.Feeds, f)
+		status.Level, status.Text = max(status.Level, f.Level), f.Text
+		status.Source = f.Name
+	}
+	if s.problem != "" {
+		status.Level, status.Text = live.Trouble, s.problem
+	}
+	return status
+}
+
+// reportStatus writes the state of every stage to the status topic once a
+// second, until ctx is done.
+func (r *runner) reportStatus(ctx context.Context) {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	memory := int64(0)
+	for n := 0; ; n++ {
+		now := time.Now()
+		if n%10 == 0 {
+			memory = residentMemory()
+		}
+		r.mu.Lock()
+		stages := slices.Clone(r.status)
+		r.mu.Unlock()
+		for _, s := range stages {
+			status := s.report(now)
+			status.Instance, status.PID, status.Host, status.Version = r.Instance, os.Getpid(), r.Host, r.Version
+			status.Memory = memory
+			status.Lag = r.lag(ctx, s)
+			if trouble := r.log.Trouble(); trouble != "" {
+				status.Level, status.Text = live.Trouble, trouble
+			}
+			key := r.Instance + "/" + s.stage
+			if err := r.producer.Produce(kafka.Status, 0, []byte(key), live.EncodeStatus(&status)); err != nil {
+				r.slog.Warn("status is not written", "error", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// lag is how many records of its topics a stage of this process has not taken.
+func (r *runner) lag(ctx context.Context, s *stageStatus) int64 {
+	var lag int64
+	for _, topic := range s.topics {
+		ends, err := r.ends(ctx, topic)
+		if err != nil {
+			return lag
+		}
+		lag += r.progress.lag(s.stage, topic, ends)
+	}
+	return lag
+}
+
+// residentMemory is what the operating system counts, in bytes.
+func residentMemory() int64 {
+	data, err := os.ReadFile("/proc/self/statm")
+	if err == nil {
+		if fields := strings.Fields(string(data)); len(fields) > 1 {
+			if pages, err := strconv.ParseInt(fields[1], 10, 64); err == nil {
+				return pages * int64(os.Getpagesize())
+			}
+		}
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.Sys)
+}

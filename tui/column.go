@@ -1,0 +1,225 @@
+package tui
+
+import (
+	"cmp"
+	"math"
+	"strings"
+
+	"tapedeck/pipeline/live"
+)
+
+// column of the watchlist.
+type column uint8
+
+const (
+	columnOwn column = iota // the list's own order; not drawn
+	columnSymbol
+	columnLast
+	columnChange
+	columnVolume
+	columnSpark
+	columnBid
+	columnAsk
+	columnRate
+	columnHigh
+	columnLow
+	columnPredict
+	columnSector
+	columnName
+)
+
+// columnSpec says how a column is drawn and sorted.
+type columnSpec struct {
+	column
+	key   string // in the state file and on the command line
+	title string
+	width int
+	left  bool
+	rank  int // order in which columns are given room: lowest first
+	text  func(*Desk, *live.Quote) string
+	less  func(a, b *live.Quote) int // the interesting first
+}
+
+var columns = [...]columnSpec{
+	{columnOwn, "own", "", 0, false, 99, nil, nil},
+	{columnSymbol, "symbol", "symbol", 7, true, 0, nil,
+		func(a, b *live.Quote) int { return strings.Compare(a.Symbol, b.Symbol) }},
+	{columnLast, "last", "last", 11, false, 0, nil, bigger(func(q *live.Quote) float64 { return q.Last })},
+	{columnChange, "change", "chg %", 8, false, 0, nil, bigger(func(q *live.Quote) float64 { _, s := q.Change(); return s })},
+	{columnBid, "bid", "bid", 10, false, 3, func(_ *Desk, q *live.Quote) string { return quoted(q.Bid, q) },
+		bigger(func(q *live.Quote) float64 { return q.Bid })},
+	{columnAsk, "ask", "ask", 10, false, 3, func(_ *Desk, q *live.Quote) string { return quoted(q.Ask, q) },
+		bigger(func(q *live.Quote) float64 { return q.Ask })},
+	{columnHigh, "high", "high", 10, false, 4, func(_ *Desk, q *live.Quote) string { return quoted(q.High, q) },
+		bigger(func(q *live.Quote) float64 { return q.High })},
+	{columnLow, "low", "low", 10, false, 4, func(_ *Desk, q *live.Quote) string { return quoted(q.Low, q) },
+		bigger(func(q *live.Quote) float64 { return q.Low })},
+	{columnVolume, "volume", "volume", 7, false, 1, func(_ *Desk, q *live.Quote) string { return shares(q.Volume) },
+		bigger(func(q *live.Quote) float64 { return float64(q.Volume) })},
+	{columnRate, "rate", "tr/s", 6, false, 5, func(_ *Desk, q *live.Quote) string { return perSecond(q.Rate) },
+		bigger(func(q *live.Quote) float64 { return q.Rate })},
+	{columnPredict, "prediction", "pred %", 8, false, 7, predicted,
+		bigger(func(q *live.Quote) float64 { return expected(q) })},
+	{columnSpark, "spark", "30 min", 14, true, 2, nil, nil},
+	{columnSector, "sector", "sector", 14, true, 6, func(d *Desk, q *live.Quote) string { _, s := d.Company(q.Symbol); return shortSector(s) }, nil},
+	{columnName, "name", "company", 24, true, 8, func(d *Desk, q *live.Quote) string { n, _ := d.Company(q.Symbol); return n }, nil},
+}
+
+func bigger(of func(*live.Quote) float64) func(a, b *live.Quote) int {
+	return func(a, b *live.Quote) int { return cmp.Compare(of(b), of(a)) }
+}
+
+func quoted(v float64, q *live.Quote) string {
+	if v == 0 {
+		return ""
+	}
+	return price(v, q.Decimals)
+}
+
+// expected is the predicted move as a share; NaN where nothing is predicted
+// sorts last.
+func expected(q *live.Quote) float64 {
+	if q.Predicted.Model == "" || q.Last == 0 {
+		return math.Inf(-1)
+	}
+	return q.Predicted.Mean/q.Last - 1
+}
+
+func predicted(_ *Desk, q *live.Quote) string {
+	if v := expected(q); !math.IsInf(v, 0) {
+		return signed(v*100, 2)
+	}
+	return ""
+}
+
+// lead is the width of what stands before the symbol: cursor, star, alert.
+const lead = 3
+
+// fit is the columns that a width has room for, in drawing order.
+func fit(wide int) []columnSpec {
+	room := wide - lead - 1
+	taken := map[column]bool{}
+	for rank := 0; rank < 10; rank++ {
+		need := 0
+		for _, c := range columns {
+			if c.rank == rank {
+				need += c.width
+			}
+		}
+		if need == 0 || need > room {
+			continue
+		}
+		room -= need
+		for _, c := range columns {
+			if c.rank == rank {
+				taken[c.column] = true
+			}
+		}
+	}
+	out := make([]columnSpec, 0, len(columns))
+	for _, c := range columns {
+		if !taken[c.column] {
+			continue
+		}
+		if c.column == columnSpark { // what is left over lengthens the spark line, up to a column a minute
+			grow := min(room, sparkValues+2-c.width)
+			c.width, room = c.width+grow, room-grow
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func (c column) spec() *columnSpec { return &columns[c.index()] }
+
+func (c column) index() int {
+	for i := range columns {
+		if columns[i].column == c {
+			return i
+		}
+	}
+	return 0
+}
+
+func (c column) key() string { return c.spec().key }
+
+func (c column) compare() func(a, b *live.Quote) int {
+	if less := c.spec().less; less != nil {
+		return less
+	}
+	return func(a, b *live.Quote) int { return 0 }
+}
+
+// heading names the columns; the sorted one carries the direction.
+func (w *watchlist) heading(c *canvas, cols []columnSpec) {
+	c.gap(lead)
+	for i := range cols {
+		s := &cols[i]
+		title, ink := s.title, c.on(Muted)
+		if s.column == columnChange && w.desk.fromFirst() {
+			title = "1st %" // see the header: against the day's first trade
+		}
+		if s.column == w.sort {
+			ink = c.on(Accent)
+			if title += "▾"; w.reverse {
+				title = strings.TrimSuffix(title, "▾") + "▴"
+			}
+		}
+		switch {
+		case s.column == columnLast:
+			c.number(ink, title, s.width-2)
+			c.gap(2)
+		case s.column == columnSymbol:
+			c.cell(ink, title, s.width)
+		case s.left:
+			c.gap(2)
+			c.cell(ink, title, s.width-2)
+		default:
+			c.number(ink, title, s.width)
+		}
+	}
+	c.end()
+}
+
+// nextSort goes on to the next column that can be sorted by and is seen.
+func (w *watchlist) nextSort() {
+	seen := fit(max(w.desk.Width, 40))
+	candidates := make([]column, 0, len(seen)+1)
+	if w.groups.own() {
+		candidates = append(candidates, columnOwn)
+	}
+	for _, s := range seen {
+		if s.less != nil {
+			candidates = append(candidates, s.column)
+		}
+	}
+	next := candidates[0]
+	for i, c := range candidates {
+		if c == w.sort {
+			next = candidates[(i+1)%len(candidates)]
+		}
+	}
+	w.sort, w.reverse = next, false
+	w.sortChanged()
+	if next == columnOwn {
+		w.desk.Say(Muted, "sorted in the list's own order")
+	} else {
+		w.desk.Say(Muted, "sorted by "+next.spec().key)
+	}
+}
+
+// shortSector makes a sector's name fit a tab: "technology" is tech.
+func shortSector(s string) string {
+	s = strings.ToLower(s)
+	for _, known := range [...][2]string{
+		{"information technology", "tech"}, {"technology", "tech"}, {"communication", "telecom"},
+		{"consumer discretionary", "consumer"}, {"consumer cyclical", "consumer"}, {"consumer staples", "staples"},
+		{"consumer defensive", "staples"}, {"health", "health"}, {"financ", "finance"}, {"industr", "industry"},
+		{"basic materials", "materials"}, {"real estate", "property"},
+	} {
+		if strings.HasPrefix(s, known[0]) {
+			return known[1]
+		}
+	}
+	return s
+}
