@@ -1,0 +1,237 @@
+package xgboost
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// bins is a matrix whose values have become numbers of bins, with the cuts
+// between them.
+type bins struct {
+	rows, features int
+	codes          codes
+	cuts           [][]float32 // upper bounds of each feature's bins, ascending
+	lowest         []float32   // below all values of a feature
+	offset         []int       // where a feature's bins begin among all, one more at the end
+	missing        []bool      // the feature has a last bin, of its missing values
+}
+
+// codes is the numbers of bins, row after row. Missing values have the number
+// after the last bin's.
+type codes interface {
+	// accumulate adds the gradients of rows to the histograms of the features;
+	// hist is of all features and overhang more.
+	accumulate(hist []sums, b *bins, features []int, rows []int32, gradients []sums)
+	// partition moves rows that go left before those that go right, keeping
+	// the order of both, and counts them; spare is as
+	// long as rows. Besides the codes up to bin, missing goes left.
+	partition(rows, spare []int32, feature, features int, bin, missing int32) int
+	// at is the number of one value.
+	at(i int) int32
+}
+
+// sums is a sum of gradients and hessians in fixed point: exact, so that it
+// does not matter in which order they were added.
+type sums struct{ gradient, hessian int64 }
+
+// overhang is how many bins beyond its end a histogram has memory for, so
+// that an 8-bit code never points out of it.
+const overhang = 256
+
+// newBins cuts the columns of x at their weighted quantiles; weights may be
+// nil for ones.
+func newBins(x Matrix, weights []float32, most, workers int) *bins {
+	b := &bins{
+		rows: x.Rows, features: x.Cols,
+		cuts: make([][]float32, x.Cols), lowest: make([]float32, x.Cols),
+		offset: make([]int, x.Cols+1), missing: make([]bool, x.Cols),
+	}
+	spread(workers, x.Cols, func(_, f int) {
+		count := 0
+		for i := f; i < len(x.Values); i += x.Cols {
+			if v := x.Values[i]; v == v {
+				count++
+			}
+		}
+		b.missing[f] = count < x.Rows
+		s := newSketch(count, most)
+		for i, r := f, 0; r < x.Rows; i, r = i+x.Cols, r+1 {
+			v, w := x.Values[i], float32(1)
+			if weights != nil {
+				w = weights[r]
+			}
+			if v == v && w > 0 {
+				s.push(v, w)
+			}
+		}
+		b.cuts[f], b.lowest[f] = s.cuts(count, most)
+	})
+	most = 0
+	for f, c := range b.cuts {
+		n := len(c)
+		if b.missing[f] {
+			n++
+		}
+		most = max(most, n)
+		b.offset[f+1] = b.offset[f] + n
+	}
+	if most > 256 {
+		b.codes = wide(encode[uint16](x, b.cuts, workers))
+	} else {
+		b.codes = narrow(encode[uint8](x, b.cuts, workers))
+	}
+	return b
+}
+
+// total is how many bins all features have.
+func (b *bins) total() int { return b.offset[b.features] }
+
+// encode numbers the values of x.
+func encode[T uint8 | uint16](x Matrix, cuts [][]float32, workers int) []T {
+	p := make([]T, len(x.Values))
+	const block = 4096
+	spread(workers, (x.Rows+block-1)/block, func(_, n int) {
+		first, last := n*block, min((n+1)*block, x.Rows)
+		for f, bounds := range cuts {
+			for i := first*x.Cols + f; i < last*x.Cols; i += x.Cols {
+				p[i] = T(binOf(bounds, x.Values[i]))
+			}
+		}
+	})
+	return p
+}
+
+// binOf is the first bin whose bound is above v, the last one if none is,
+// and one more than that for NaN.
+func binOf(bounds []float32, v float32) int {
+	if v != v {
+		return len(bounds)
+	}
+	at, n := 0, len(bounds)
+	for n > 1 { // the answer is among bounds[at:at+n]
+		half := n / 2
+		if bounds[at+half-1] <= v {
+			at += half
+		}
+		n -= half
+	}
+	return at
+}
+
+// chunk is how many rows go through all features before the next ones: their
+// gradients and numbers of bins stay in the first cache.
+const chunk = 512
+
+// accumulate is codes.accumulate with the innermost loop by parameter.
+func accumulate(hist []sums, b *bins, features []int, rows []int32, gradients []sums, add func(own []sums, f int, start []int, near []sums)) {
+	var near [chunk]sums
+	var start [chunk]int
+	for len(rows) > 0 {
+		n := min(chunk, len(rows))
+		for i, r := range rows[:n] {
+			near[i] = gradients[r]
+			start[i] = int(r) * b.features
+		}
+		rows = rows[n:]
+		for _, f := range features {
+			add(hist[b.offset[f]:], f, start[:n], near[:n])
+		}
+	}
+}
+
+// narrow is codes of 8 bits.
+type narrow []uint8
+
+func (p narrow) accumulate(hist []sums, b *bins, features []int, rows []int32, gradients []sums) {
+	accumulate(hist, b, features, rows, gradients, p.add)
+}
+
+// add is the loop that training spends most of its time in.
+func (p narrow) add(own []sums, f int, start []int, near []sums) {
+	table := (*[256]sums)(own)
+	near = near[:len(start)]
+	column := p[f:]
+	for i, s := range start {
+		sum := &table[column[s]]
+		sum.gradient += near[i].gradient
+		sum.hessian += near[i].hessian
+	}
+}
+
+func (p narrow) partition(rows, spare []int32, feature, features int, bin, missing int32) int {
+	return partition(p, rows, spare, feature, features, bin, missing)
+}
+
+func (p narrow) at(i int) int32 { return int32(p[i]) }
+
+// wide is codes of 16 bits.
+type wide []uint16
+
+func (p wide) accumulate(hist []sums, b *bins, features []int, rows []int32, gradients []sums) {
+	accumulate(hist, b, features, rows, gradients, p.add)
+}
+
+func (p wide) add(own []sums, f int, start []int, near []sums) {
+	near = near[:len(start)]
+	column := p[f:]
+	for i, s := range start {
+		sum := &own[column[s]]
+		sum.gradient += near[i].gradient
+		sum.hessian += near[i].hessian
+	}
+}
+
+func (p wide) partition(rows, spare []int32, feature, features int, bin, missing int32) int {
+	return partition(p, rows, spare, feature, features, bin, missing)
+}
+
+func (p wide) at(i int) int32 { return int32(p[i]) }
+
+func partition[T uint8 | uint16](p []T, rows, spare []int32, feature, features int, bin, missing int32) int {
+	l, r := 0, 0
+	for _, row := range rows {
+		code := int32(p[int(row)*features+feature])
+		left := int((bin - code) >> 31) // −1 goes right, 0 left
+		if code == missing {
+			left = 0
+		}
+		rows[l] = row // never ahead of the loop
+		spare[r] = row
+		l += 1 + left
+		r -= left
+	}
+	copy(rows[l:], spare[:r])
+	return l
+}
+
+// spread calls task(worker, i) for i from 0 to before n, on at most so many
+// workers, and waits. A worker's calls do not overlap.
+func spread(workers, n int, task func(worker, i int)) {
+	workers = min(workers, n)
+	if workers <= 1 {
+		for i := range n {
+			task(0, i)
+		}
+		return
+	}
+	var next atomic.Int64
+	work := func(worker int) {
+		for {
+			i := int(next.Add(1)) - 1
+			if i >= n {
+				return
+			}
+			task(worker, i)
+		}
+	}
+	var wg sync.WaitGroup
+	for w := 1; w < workers; w++ {
+		wg.Go(func() { work(w) })
+	}
+	work(0)
+	wg.Wait()
+}
+
+// allWorkers is how many goroutines are worth while.
+func allWorkers() int { return runtime.GOMAXPROCS(0) }
