@@ -21,8 +21,8 @@ type bins struct {
 // after the last bin's.
 type codes interface {
 	// accumulate adds the gradients of rows to the histograms of the features;
-	// hist is of all features and overhang more.
-	accumulate(hist []sums, b *bins, features []int, rows []int32, gradients []sums)
+	// hist is of all features and overhang more, near is written on.
+	accumulate(hist []sums, b *bins, features []int, rows []int32, gradients []sums, near *nearby)
 	// partition moves rows that go left before those that go right, keeping
 	// the order of both, and counts them; spare is as
 	// long as rows. Besides the codes up to bin, missing goes left.
@@ -34,6 +34,8 @@ type codes interface {
 // sums is a sum of gradients and hessians in fixed point: exact, so that it
 // does not matter in which order they were added.
 type sums struct{ gradient, hessian int64 }
+
+func (s sums) less(t sums) sums { return sums{s.gradient - t.gradient, s.hessian - t.hessian} }
 
 // overhang is how many bins beyond its end a histogram has memory for, so
 // that an 8-bit code never points out of it.
@@ -123,39 +125,36 @@ func binOf(bounds []float32, v float32) int {
 // gradients and numbers of bins stay in the first cache.
 const chunk = 512
 
-// accumulate is codes.accumulate with the innermost loop by parameter.
-func accumulate(hist []sums, b *bins, features []int, rows []int32, gradients []sums, add func(own []sums, f int, start []int, near []sums)) {
-	var near [chunk]sums
-	var start [chunk]int
-	for len(rows) > 0 {
-		n := min(chunk, len(rows))
-		for i, r := range rows[:n] {
-			near[i] = gradients[r]
-			start[i] = int(r) * b.features
-		}
-		rows = rows[n:]
-		for _, f := range features {
-			add(hist[b.offset[f]:], f, start[:n], near[:n])
-		}
+// nearby is a chunk of rows: their gradients and where their codes begin.
+type nearby struct {
+	gradients [chunk]sums
+	begin     [chunk]int
+}
+
+func (n *nearby) load(rows []int32, gradients []sums, features int) {
+	rows = rows[:min(chunk, len(rows))]
+	for i, r := range rows {
+		n.gradients[i] = gradients[r]
+		n.begin[i] = int(r) * features
 	}
 }
 
 // narrow is codes of 8 bits.
 type narrow []uint8
 
-func (p narrow) accumulate(hist []sums, b *bins, features []int, rows []int32, gradients []sums) {
-	accumulate(hist, b, features, rows, gradients, p.add)
-}
-
-// add is the loop that training spends most of its time in.
-func (p narrow) add(own []sums, f int, start []int, near []sums) {
-	table := (*[256]sums)(own)
-	near = near[:len(start)]
-	column := p[f:]
-	for i, s := range start {
-		sum := &table[column[s]]
-		sum.gradient += near[i].gradient
-		sum.hessian += near[i].hessian
+func (p narrow) accumulate(hist []sums, b *bins, features []int, rows []int32, gradients []sums, near *nearby) {
+	for ; len(rows) > 0; rows = rows[min(chunk, len(rows)):] {
+		near.load(rows, gradients, b.features)
+		begin := near.begin[:min(chunk, len(rows))]
+		for _, f := range features {
+			own := (*[256]sums)(hist[b.offset[f]:])
+			column := p[f:]
+			for i, at := range begin { // training spends much of its time here
+				sum := &own[column[at]]
+				sum.gradient += near.gradients[i].gradient
+				sum.hessian += near.gradients[i].hessian
+			}
+		}
 	}
 }
 
@@ -168,17 +167,19 @@ func (p narrow) at(i int) int32 { return int32(p[i]) }
 // wide is codes of 16 bits.
 type wide []uint16
 
-func (p wide) accumulate(hist []sums, b *bins, features []int, rows []int32, gradients []sums) {
-	accumulate(hist, b, features, rows, gradients, p.add)
-}
-
-func (p wide) add(own []sums, f int, start []int, near []sums) {
-	near = near[:len(start)]
-	column := p[f:]
-	for i, s := range start {
-		sum := &own[column[s]]
-		sum.gradient += near[i].gradient
-		sum.hessian += near[i].hessian
+func (p wide) accumulate(hist []sums, b *bins, features []int, rows []int32, gradients []sums, near *nearby) {
+	for ; len(rows) > 0; rows = rows[min(chunk, len(rows)):] {
+		near.load(rows, gradients, b.features)
+		begin := near.begin[:min(chunk, len(rows))]
+		for _, f := range features {
+			own := hist[b.offset[f]:]
+			column := p[f:]
+			for i, at := range begin {
+				sum := &own[column[at]]
+				sum.gradient += near.gradients[i].gradient
+				sum.hessian += near.gradients[i].hessian
+			}
+		}
 	}
 }
 

@@ -19,7 +19,22 @@ type grower struct {
 
 	rows, spare []int32 // the rows of the tree, node by node
 	levels      [2]level
-	scratch     [][]sums // of each worker
+	scratch     []*scratch // of each worker
+}
+
+// scratch is what a worker writes on.
+type scratch struct {
+	histograms []sums // room for two
+	prefix     prefix
+	near       nearby
+}
+
+func newScratch(b *bins) *scratch {
+	most := 0
+	for _, c := range b.cuts {
+		most = max(most, len(c))
+	}
+	return &scratch{histograms: make([]sums, 2*(b.total()+overhang)), prefix: newPrefix(most)}
 }
 
 // level is the nodes at one depth.
@@ -27,7 +42,7 @@ type level struct {
 	nodes  []growing
 	hists  []sums // the nodes' histograms one after another, if kept
 	kept   bool
-	splits []split // best one of each node and task
+	splits []split // best one of each task and node
 }
 
 // growing is a node that may yet be split.
@@ -115,9 +130,9 @@ func (g *grower) grow(ctx context.Context) (*grownTree, error) {
 	return t, nil
 }
 
-// search finds the best splits of a level's nodes, those of each node one
-// after another in now.splits, and returns how many a node. keep says whether
-// the next level will want the histograms.
+// search finds the best splits of a level's nodes, task by task in
+// now.splits, and returns how many tasks it took. keep says whether the next
+// level will want the histograms.
 func (g *grower) search(above, now *level, keep bool) (tasks int) {
 	count := len(g.features)
 	size := count // of a task, in features
@@ -134,16 +149,17 @@ func (g *grower) search(above, now *level, keep bool) (tasks int) {
 	}
 	spread(g.workers, tasks, func(worker, task int) {
 		s := search{
-			grower: g, above: above, now: now, room: g.scratch[worker],
+			grower: g, above: above, now: now, scratch: g.scratch[worker],
 			features: g.features[task*size : min(count, (task+1)*size)],
 		}
+		splits := now.splits[task*len(now.nodes):][:len(now.nodes)]
 		for n := 0; n < len(now.nodes); n++ {
 			if now.nodes[n].parent < 0 {
 				s.build(n, s.histogram(n))
-				s.best(n, s.histogram(n), &now.splits[n*tasks+task])
+				s.best(n, s.histogram(n), &splits[n])
 				continue
 			}
-			s.siblings(n, &now.splits[n*tasks+task], &now.splits[(n+1)*tasks+task])
+			s.siblings(n, &splits[n], &splits[n+1])
 			n++
 		}
 	})
@@ -155,7 +171,7 @@ type search struct {
 	*grower
 	above, now *level
 	features   []int
-	room       []sums // for two histograms that are not kept
+	*scratch
 }
 
 // extent is where in a histogram the features of s lie.
@@ -169,7 +185,8 @@ func (s *search) histogram(n int) []sums {
 	if s.now.kept {
 		return s.now.hists[n*total:][:total+overhang]
 	}
-	return s.room[n&1*(total+overhang):][:total+overhang]
+	// Not kept: room for those of two siblings.
+	return s.histograms[n&1*(total+overhang):][:total+overhang]
 }
 
 // siblings searches nodes n and n+1, which have one parent.
@@ -192,7 +209,7 @@ func (s *search) siblings(n int, left, right *split) {
 		less := small[begin:end][:len(parent)]
 		out := large[begin:end][:len(parent)]
 		for i, p := range parent {
-			out[i] = sums{p.gradient - less[i].gradient, p.hessian - less[i].hessian}
+			out[i] = p.less(less[i])
 		}
 	}
 	s.best(a, small, left)
@@ -204,7 +221,7 @@ func (s *search) build(n int, hist []sums) {
 	begin, end := s.extent()
 	clear(hist[begin:end])
 	node := &s.now.nodes[n]
-	s.bins.codes.accumulate(hist, s.bins, s.features, s.rows[node.first:node.last], s.gradients)
+	s.bins.codes.accumulate(hist, s.bins, s.features, s.rows[node.first:node.last], s.gradients, &s.near)
 }
 
 // best finds the best split of node n by the features of s.
@@ -213,11 +230,13 @@ func (s *search) best(n int, hist []sums, best *split) {
 	if !s.penalty.divisible(node.sums) {
 		return
 	}
+	var most split
 	for _, f := range s.features {
 		bounds := s.bins.cuts[f]
-		found := s.penalty.best(f, hist[s.bins.offset[f]:][:len(bounds)], bounds, s.bins.lowest[f], node.sums, node.gain)
-		best.replace(&found)
+		found := s.penalty.best(&s.prefix, f, hist[s.bins.offset[f]:][:len(bounds)], bounds, s.bins.lowest[f], node.sums, node.gain)
+		most.replace(&found)
 	}
+	*best = most // once: other workers write beside it
 }
 
 // split parts the rows of the nodes above that gain by it, and makes their
@@ -225,9 +244,9 @@ func (s *search) best(n int, hist []sums, best *split) {
 func (g *grower) split(t *grownTree, above, now *level, tasks int) {
 	best := above.splits[:0]
 	for n := range above.nodes {
-		s := above.splits[n*tasks]
-		for i := 1; i < tasks; i++ {
-			s.replace(&above.splits[n*tasks+i])
+		s := above.splits[n]
+		for task := 1; task < tasks; task++ {
+			s.replace(&above.splits[task*len(above.nodes)+n])
 		}
 		right := above.nodes[n].sums.hessian - s.left.hessian
 		if !(s.gain > leastGain && s.gain >= g.penalty.gamma && s.left.hessian > 0 && right > 0) {
@@ -236,7 +255,8 @@ func (g *grower) split(t *grownTree, above, now *level, tasks int) {
 		best = append(best, s) // never ahead of the loop
 	}
 	middle := make([]int, len(best))
-	spread(g.workers, len(best), func(_, n int) {
+	workers := min(g.workers, 1+len(g.rows)/rowBlock)
+	spread(workers, len(best), func(_, n int) {
 		s, node := &best[n], &above.nodes[n]
 		if s.gain > 0 {
 			missing := int32(-1) // no code
@@ -252,7 +272,7 @@ func (g *grower) split(t *grownTree, above, now *level, tasks int) {
 			t.leaves = append(t.leaves, *node)
 			continue
 		}
-		right := sums{node.sums.gradient - s.left.gradient, node.sums.hessian - s.left.hessian}
+		right := node.sums.less(s.left)
 		at := node.first + int32(middle[n])
 		for _, child := range []growing{{first: node.first, last: at, sums: s.left}, {first: at, last: node.last, sums: right}} {
 			child.id = t.add(node.id, &g.penalty, child.sums)

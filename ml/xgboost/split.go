@@ -81,74 +81,91 @@ func (p *penalty) setUnits(gradient, hessian float64) {
 // divisible says whether two children of a node could have enough weight.
 func (p *penalty) divisible(s sums) bool { return s.hessian/2 >= p.minHessian }
 
+// prefix is the sums over the bins of a histogram from the first on, for
+// those alone that are not empty: deep nodes have few.
+type prefix struct {
+	sums []sums
+	bin  []int32
+}
+
+func newPrefix(bins int) prefix { return prefix{make([]sums, bins+1), make([]int32, bins+1)} }
+
+// fill sums up a histogram and returns how many bins are not empty.
+func (x *prefix) fill(hist []sums) (n int) {
+	into, bins := x.sums[:len(hist)+1], x.bin[:len(hist)+1]
+	var sum sums
+	for i, bin := range hist {
+		sum.gradient += bin.gradient
+		sum.hessian += bin.hessian
+		into[n], bins[n] = sum, int32(i)
+		some := uint64(bin.gradient | bin.hessian)
+		n += int((some | -some) >> 63) // without a branch, which would often be mispredicted
+	}
+	return n
+}
+
 // best finds the best split of a node by one feature, of the histogram hist
 // (without the bin of missing values): from below with missing values on the
 // right and, where there are any, from above with them on the left.
-func (p *penalty) best(feature int, hist []sums, cuts []float32, lowest float32, total sums, own float32) split {
+func (p *penalty) best(x *prefix, feature int, hist []sums, cuts []float32, lowest float32, total sums, own float32) split {
 	found := split{feature: int32(feature)}
-	alpha := p.alpha != 0
-	lambda := float64(p.lambda)
-	gu, hu := p.gradientUnit, p.hessianUnit
-	limit := total.hessian - p.minHessian
-	var sum sums
-	at := 0
-	for i := range hist {
-		bin := hist[i]
-		if bin == (sums{}) {
-			continue
-		}
-		sum.gradient += bin.gradient
-		sum.hessian += bin.hessian
-		if sum.hessian < p.minHessian {
-			continue
-		}
-		if sum.hessian > limit {
-			at = i + 1
-			break
-		}
-		var gain float32
-		if alpha {
-			gain = p.gain(sum) + p.gain(sums{total.gradient - sum.gradient, total.hessian - sum.hessian})
-		} else {
-			lg, lh := float64(sum.gradient)*gu, float64(sum.hessian)*hu
-			rg, rh := float64(total.gradient-sum.gradient)*gu, float64(total.hessian-sum.hessian)*hu
-			gain = float32(lg*lg)/float32(lh+lambda) + float32(rg*rg)/float32(rh+lambda)
-		}
-		if gain -= own; gain > found.gain {
-			found.gain, found.bin, found.left = gain, int32(i), sum
-		}
-	}
-	if found.gain > 0 {
-		found.condition = cuts[found.bin]
-	}
-	if at > 0 { // the loop stopped short
-		for _, bin := range hist[at:] {
-			sum.gradient += bin.gradient
-			sum.hessian += bin.hessian
-		}
-	}
-	if sum == total {
+	n := x.fill(hist)
+	if n == 0 {
 		return found
 	}
-	sum = sums{}
-	for i := len(hist) - 1; i >= 0; i-- {
-		bin := hist[i]
-		if bin == (sums{}) {
+	below, bins := x.sums[:n], x.bin[:n]
+	limit := total.hessian - p.minHessian
+	first, last := 0, n
+	for first < n && below[first].hessian < p.minHessian {
+		first++
+	}
+	for last > first && below[last-1].hessian > limit {
+		last--
+	}
+	at := -1
+	if p.alpha == 0 {
+		gu, hu, lambda := p.gradientUnit, p.hessianUnit, float64(p.lambda)
+		tg, th := float64(total.gradient)*gu, float64(total.hessian)*hu
+		for j, left := range below[first:last] {
+			lg, lh := float64(left.gradient)*gu, float64(left.hessian)*hu
+			rg, rh := tg-lg, th-lh
+			gain := float32(lg*lg)/float32(lh+lambda) + float32(rg*rg)/float32(rh+lambda) - own
+			if gain > found.gain {
+				found.gain, at = gain, first+j
+			}
+		}
+	} else {
+		for j, left := range below[first:last] {
+			gain := p.gain(left) + p.gain(total.less(left)) - own
+			if gain > found.gain {
+				found.gain, at = gain, first+j
+			}
+		}
+	}
+	if at >= 0 {
+		found.left, found.bin = below[at], bins[at]
+		found.condition = cuts[found.bin]
+	}
+	present := below[n-1]
+	if present == total {
+		return found
+	}
+	for j := n - 1; j >= 0; j-- {
+		right := present
+		if j > 0 {
+			right = present.less(below[j-1])
+		}
+		if right.hessian < p.minHessian {
 			continue
 		}
-		sum.gradient += bin.gradient
-		sum.hessian += bin.hessian
-		if sum.hessian < p.minHessian {
-			continue
-		}
-		if sum.hessian > limit {
+		if right.hessian > limit {
 			break
 		}
-		left := sums{total.gradient - sum.gradient, total.hessian - sum.hessian}
-		if gain := p.gain(left) + p.gain(sum) - own; gain > found.gain {
-			found.gain, found.bin, found.left, found.missingLeft = gain, int32(i-1), left, true
-			if found.condition = lowest; i > 0 {
-				found.condition = cuts[i-1]
+		left := total.less(right)
+		if gain := p.gain(left) + p.gain(right) - own; gain > found.gain {
+			found.gain, found.bin, found.left, found.missingLeft = gain, bins[j]-1, left, true
+			if found.condition = lowest; bins[j] > 0 {
+				found.condition = cuts[bins[j]-1]
 			}
 		}
 	}

@@ -181,10 +181,10 @@ func (t *trainer) begin() error {
 		gradients: make([]sums, x.Rows),
 		rows:      make([]int32, 0, x.Rows),
 		spare:     make([]int32, x.Rows),
-		scratch:   make([][]sums, t.workers),
+		scratch:   make([]*scratch, t.workers),
 	}
 	for i := range t.grower.scratch {
-		t.grower.scratch[i] = make([]sums, 2*(b.total()+overhang))
+		t.grower.scratch[i] = newScratch(b)
 	}
 	return nil
 }
@@ -197,8 +197,9 @@ func starts(start []float32, rows int) []float32 {
 	return out
 }
 
-// rowBlock is how many rows a worker takes at a time.
-const rowBlock = 2048
+// rowBlock is how many rows a worker takes at a time: some tens of
+// microseconds, since waking it can take as long.
+const rowBlock = 8192
 
 // byRows calls task for blocks of rows.
 func (t *trainer) byRows(rows int, task func(block, first, last int)) {
@@ -226,7 +227,8 @@ func (t *trainer) grow(ctx context.Context, group int) error {
 	}
 	t.refit(grown, group)
 	if len(g.rows) == x.Rows {
-		spread(t.workers, len(grown.leaves), func(_, i int) {
+		workers := min(t.workers, 1+x.Rows/rowBlock)
+		spread(workers, len(grown.leaves), func(_, i int) {
 			leaf := &grown.leaves[i]
 			value := grown.condition[leaf.id]
 			for _, r := range g.rows[leaf.first:leaf.last] {
