@@ -1,11 +1,5 @@
 package xgboost
 
-import (
-	"runtime"
-	"sync"
-	"sync/atomic"
-)
-
 // bins is a matrix whose values have become numbers of bins, with the cuts
 // between them.
 type bins struct {
@@ -43,13 +37,13 @@ const overhang = 256
 
 // newBins cuts the columns of x at their weighted quantiles; weights may be
 // nil for ones.
-func newBins(x Matrix, weights []float32, most, workers int) *bins {
+func newBins(x Matrix, weights []float32, most int, team *team) *bins {
 	b := &bins{
 		rows: x.Rows, features: x.Cols,
 		cuts: make([][]float32, x.Cols), lowest: make([]float32, x.Cols),
 		offset: make([]int, x.Cols+1), missing: make([]bool, x.Cols),
 	}
-	spread(workers, x.Cols, func(_, f int) {
+	team.spread(x.Cols, func(_, f int) {
 		count := 0
 		for i := f; i < len(x.Values); i += x.Cols {
 			if v := x.Values[i]; v == v {
@@ -79,9 +73,9 @@ func newBins(x Matrix, weights []float32, most, workers int) *bins {
 		b.offset[f+1] = b.offset[f] + n
 	}
 	if most > 256 {
-		b.codes = wide(encode[uint16](x, b.cuts, workers))
+		b.codes = wide(encode[uint16](x, b.cuts, team))
 	} else {
-		b.codes = narrow(encode[uint8](x, b.cuts, workers))
+		b.codes = narrow(encode[uint8](x, b.cuts, team))
 	}
 	return b
 }
@@ -90,10 +84,10 @@ func newBins(x Matrix, weights []float32, most, workers int) *bins {
 func (b *bins) total() int { return b.offset[b.features] }
 
 // encode numbers the values of x.
-func encode[T uint8 | uint16](x Matrix, cuts [][]float32, workers int) []T {
+func encode[T uint8 | uint16](x Matrix, cuts [][]float32, team *team) []T {
 	p := make([]T, len(x.Values))
 	const block = 4096
-	spread(workers, (x.Rows+block-1)/block, func(_, n int) {
+	team.spread((x.Rows+block-1)/block, func(_, n int) {
 		first, last := n*block, min((n+1)*block, x.Rows)
 		for f, bounds := range cuts {
 			for i := first*x.Cols + f; i < last*x.Cols; i += x.Cols {
@@ -205,34 +199,3 @@ func partition[T uint8 | uint16](p []T, rows, spare []int32, feature, features i
 	copy(rows[l:], spare[:r])
 	return l
 }
-
-// spread calls task(worker, i) for i from 0 to before n, on at most so many
-// workers, and waits. A worker's calls do not overlap.
-func spread(workers, n int, task func(worker, i int)) {
-	workers = min(workers, n)
-	if workers <= 1 {
-		for i := range n {
-			task(0, i)
-		}
-		return
-	}
-	var next atomic.Int64
-	work := func(worker int) {
-		for {
-			i := int(next.Add(1)) - 1
-			if i >= n {
-				return
-			}
-			task(worker, i)
-		}
-	}
-	var wg sync.WaitGroup
-	for w := 1; w < workers; w++ {
-		wg.Go(func() { work(w) })
-	}
-	work(0)
-	wg.Wait()
-}
-
-// allWorkers is how many goroutines are worth while.
-func allWorkers() int { return runtime.GOMAXPROCS(0) }

@@ -13,7 +13,7 @@ type grower struct {
 	bins      *bins
 	penalty   penalty
 	maxDepth  int
-	workers   int
+	team      *team
 	features  []int  // that the tree may split by, ascending
 	gradients []sums // of each row
 
@@ -69,11 +69,11 @@ const mostHistograms = 1 << 24
 
 // quantise turns gradients into fixed point with the finest powers of two
 // with which sums over all rows cannot overflow, and returns the units.
-func quantise(gradients, hessians []float32, out []sums, workers int) (gradientUnit, hessianUnit float64) {
+func quantise(gradients, hessians []float32, out []sums, team *team) (gradientUnit, hessianUnit float64) {
 	const block = 8192
 	blocks := (len(out) + block - 1) / block
 	most := make([][2]float32, blocks)
-	spread(workers, blocks, func(_, b int) {
+	team.spread(blocks, func(_, b int) {
 		var g, h float32
 		for i := b * block; i < min(len(out), (b+1)*block); i++ {
 			g = max(g, abs(gradients[i]))
@@ -91,7 +91,7 @@ func quantise(gradients, hessians []float32, out []sums, workers int) (gradientU
 	}
 	ge, he := exponent(g), exponent(h)
 	gs, hs := math.Ldexp(1, -ge), math.Ldexp(1, -he)
-	spread(workers, blocks, func(_, b int) {
+	team.spread(blocks, func(_, b int) {
 		for i := b * block; i < min(len(out), (b+1)*block); i++ {
 			out[i] = sums{int64(float64(gradients[i]) * gs), int64(float64(hessians[i]) * hs)}
 		}
@@ -136,8 +136,8 @@ func (g *grower) grow(ctx context.Context) (*grownTree, error) {
 func (g *grower) search(above, now *level, keep bool) (tasks int) {
 	count := len(g.features)
 	size := count // of a task, in features
-	if g.workers > 1 {
-		size = (count + 4*g.workers - 1) / (4 * g.workers)
+	if g.team.workers() > 1 {
+		size = (count + 4*g.team.workers() - 1) / (4 * g.team.workers())
 	}
 	tasks = (count + size - 1) / size
 	now.splits = resize(now.splits, tasks*len(now.nodes))
@@ -147,7 +147,7 @@ func (g *grower) search(above, now *level, keep bool) (tasks int) {
 	if now.kept {
 		now.hists = resize(now.hists, len(now.nodes)*total+overhang)
 	}
-	spread(g.workers, tasks, func(worker, task int) {
+	g.team.spread(tasks, func(worker, task int) {
 		s := search{
 			grower: g, above: above, now: now, scratch: g.scratch[worker],
 			features: g.features[task*size : min(count, (task+1)*size)],
@@ -255,8 +255,7 @@ func (g *grower) split(t *grownTree, above, now *level, tasks int) {
 		best = append(best, s) // never ahead of the loop
 	}
 	middle := make([]int, len(best))
-	workers := min(g.workers, 1+len(g.rows)/rowBlock)
-	spread(workers, len(best), func(_, n int) {
+	g.team.spread(len(best), func(_, n int) {
 		s, node := &best[n], &above.nodes[n]
 		if s.gain > 0 {
 			missing := int32(-1) // no code

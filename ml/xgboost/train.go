@@ -96,7 +96,8 @@ func train(ctx context.Context, config Config, data Data) (*Model, error) {
 	if err := data.check(l); err != nil {
 		return nil, err
 	}
-	t := &trainer{config: config, data: data, loss: l, workers: allWorkers()}
+	t := &trainer{config: config, data: data, loss: l, team: newTeam()}
+	defer t.team.close()
 	switch v := data.Validation; {
 	case v != nil:
 		if err := v.check(l); err != nil {
@@ -127,12 +128,12 @@ func train(ctx context.Context, config Config, data Data) (*Model, error) {
 
 // trainer is a model on its way.
 type trainer struct {
-	config  Config
-	data    Data
-	loss    loss
-	workers int
-	model   *Model
-	grower  grower
+	config Config
+	data   Data
+	loss   loss
+	team   *team
+	model  *Model
+	grower grower
 
 	margins    []float32 // of the training rows, groups a row
 	validation []float32 // of the validation rows
@@ -171,9 +172,9 @@ func (t *trainer) begin() error {
 	t.gradients = make([]float32, x.Rows)
 	t.hessians = make([]float32, x.Rows)
 
-	b := newBins(x, t.data.Weights, c.MaxBins, t.workers)
+	b := newBins(x, t.data.Weights, c.MaxBins, t.team)
 	t.grower = grower{
-		bins: b, maxDepth: c.MaxDepth, workers: t.workers,
+		bins: b, maxDepth: c.MaxDepth, team: t.team,
 		penalty: penalty{
 			lambda: float32(c.Lambda), alpha: float32(c.Alpha), gamma: float32(c.Gamma),
 			minWeight: float32(c.MinChildWeight), rate: float32(c.LearningRate),
@@ -181,7 +182,7 @@ func (t *trainer) begin() error {
 		gradients: make([]sums, x.Rows),
 		rows:      make([]int32, 0, x.Rows),
 		spare:     make([]int32, x.Rows),
-		scratch:   make([]*scratch, t.workers),
+		scratch:   make([]*scratch, t.team.workers()),
 	}
 	for i := range t.grower.scratch {
 		t.grower.scratch[i] = newScratch(b)
@@ -197,13 +198,12 @@ func starts(start []float32, rows int) []float32 {
 	return out
 }
 
-// rowBlock is how many rows a worker takes at a time: some tens of
-// microseconds, since waking it can take as long.
-const rowBlock = 8192
+// rowBlock is how many rows a worker takes at a time.
+const rowBlock = 2048
 
 // byRows calls task for blocks of rows.
 func (t *trainer) byRows(rows int, task func(block, first, last int)) {
-	spread(t.workers, (rows+rowBlock-1)/rowBlock, func(_, b int) {
+	t.team.spread((rows+rowBlock-1)/rowBlock, func(_, b int) {
 		task(b, b*rowBlock, min(rows, (b+1)*rowBlock))
 	})
 }
@@ -219,7 +219,7 @@ func (t *trainer) grow(ctx context.Context, group int) error {
 		}
 	})
 	g := &t.grower
-	g.penalty.setUnits(quantise(t.gradients, t.hessians, g.gradients, t.workers))
+	g.penalty.setUnits(quantise(t.gradients, t.hessians, g.gradients, t.team))
 	t.draw()
 	grown, err := g.grow(ctx)
 	if err != nil {
@@ -227,8 +227,7 @@ func (t *trainer) grow(ctx context.Context, group int) error {
 	}
 	t.refit(grown, group)
 	if len(g.rows) == x.Rows {
-		workers := min(t.workers, 1+x.Rows/rowBlock)
-		spread(workers, len(grown.leaves), func(_, i int) {
+		t.team.spread(len(grown.leaves), func(_, i int) {
 			leaf := &grown.leaves[i]
 			value := grown.condition[leaf.id]
 			for _, r := range g.rows[leaf.first:leaf.last] {
@@ -292,7 +291,7 @@ func (t *trainer) refit(grown *grownTree, group int) {
 		return
 	}
 	g := &t.grower
-	spread(t.workers, len(grown.leaves), func(_, i int) {
+	t.team.spread(len(grown.leaves), func(_, i int) {
 		leaf := &grown.leaves[i]
 		rows := g.rows[leaf.first:leaf.last]
 		if len(rows) == 0 {
