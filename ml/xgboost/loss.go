@@ -162,16 +162,9 @@ func (p pinball) metric(margins []float32, label float32) float64 {
 func (pinball) finish(mean float64) float64 { return mean }
 func (pinball) metricName() string          { return "quantile" }
 func (p pinball) parameters() object {
-	list := []byte{'['}
-	for i, q := range p {
-		if i > 0 {
-			list = append(list, ',')
-		}
-		list = appendReal(list, q)
-	}
 	return object{
 		{"name", "reg:quantileerror"},
-		{"quantile_loss_param", object{{"quantile_alpha", string(append(list, ']'))}}},
+		{"quantile_loss_param", object{{"quantile_alpha", string(appendReals(nil, p))}}},
 	}
 }
 

@@ -35,6 +35,7 @@ type Model struct {
 	names      []string  // feature names; nil if unknown
 	types      []string
 	attributes object
+	categories object // what the library knows of the categories' names, as stored
 	parameters object // of the objective, as stored
 	forest     forest
 }
@@ -267,6 +268,11 @@ func (m *Model) readBooster(booster object) error {
 	model, err := booster.object("model")
 	if err != nil {
 		return err
+	}
+	if _, ok := model.lookup("cats"); ok {
+		if m.categories, err = model.object("cats"); err != nil {
+			return err
+		}
 	}
 	param, err := model.object("gbtree_model_param")
 	if err != nil {
