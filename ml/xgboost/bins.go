@@ -86,30 +86,36 @@ func (b *bins) total() int { return b.offset[b.features] }
 // encode numbers the values of x.
 func encode[T uint8 | uint16](x Matrix, cuts [][]float32, team *team) []T {
 	p := make([]T, len(x.Values))
+	keys := make([][]int32, len(cuts))
+	for f, bounds := range cuts {
+		for _, c := range bounds {
+			keys[f] = append(keys[f], key(c))
+		}
+	}
 	const block = 4096
 	team.spread((x.Rows+block-1)/block, func(_, n int) {
 		first, last := n*block, min((n+1)*block, x.Rows)
-		for f, bounds := range cuts {
+		for f, bounds := range keys {
 			for i := first*x.Cols + f; i < last*x.Cols; i += x.Cols {
-				p[i] = T(binOf(bounds, x.Values[i]))
+				v := x.Values[i]
+				code := len(bounds) // missing
+				if v == v {
+					code = binOf(bounds, key(v))
+				}
+				p[i] = T(code)
 			}
 		}
 	})
 	return p
 }
 
-// binOf is the first bin whose bound is above v, the last one if none is,
-// and one more than that for NaN.
-func binOf(bounds []float32, v float32) int {
-	if v != v {
-		return len(bounds)
-	}
+// binOf is the first bin whose bound is above v, or the last one; both are
+// keys, so that no branch depends on them.
+func binOf(bounds []int32, v int32) int {
 	at, n := 0, len(bounds)
 	for n > 1 { // the answer is among bounds[at:at+n]
 		half := n / 2
-		if bounds[at+half-1] <= v {
-			at += half
-		}
+		at += half & int((int64(bounds[at+half-1])-int64(v)-1)>>63)
 		n -= half
 	}
 	return at
@@ -140,13 +146,14 @@ func (p narrow) accumulate(hist []sums, b *bins, features []int, rows []int32, g
 	for ; len(rows) > 0; rows = rows[min(chunk, len(rows)):] {
 		near.load(rows, gradients, b.features)
 		begin := near.begin[:min(chunk, len(rows))]
+		added := near.gradients[:len(begin)]
 		for _, f := range features {
 			own := (*[256]sums)(hist[b.offset[f]:])
 			column := p[f:]
 			for i, at := range begin { // training spends much of its time here
 				sum := &own[column[at]]
-				sum.gradient += near.gradients[i].gradient
-				sum.hessian += near.gradients[i].hessian
+				sum.gradient += added[i].gradient
+				sum.hessian += added[i].hessian
 			}
 		}
 	}
@@ -165,13 +172,14 @@ func (p wide) accumulate(hist []sums, b *bins, features []int, rows []int32, gra
 	for ; len(rows) > 0; rows = rows[min(chunk, len(rows)):] {
 		near.load(rows, gradients, b.features)
 		begin := near.begin[:min(chunk, len(rows))]
+		added := near.gradients[:len(begin)]
 		for _, f := range features {
 			own := hist[b.offset[f]:]
 			column := p[f:]
 			for i, at := range begin {
 				sum := &own[column[at]]
-				sum.gradient += near.gradients[i].gradient
-				sum.hessian += near.gradients[i].hessian
+				sum.gradient += added[i].gradient
+				sum.hessian += added[i].hessian
 			}
 		}
 	}

@@ -137,7 +137,7 @@ func (g *grower) search(above, now *level, keep bool) (tasks int) {
 	count := len(g.features)
 	size := count // of a task, in features
 	if g.team.workers() > 1 {
-		size = (count + 4*g.team.workers() - 1) / (4 * g.team.workers())
+		size = (count + 2*g.team.workers() - 1) / (2 * g.team.workers())
 	}
 	tasks = (count + size - 1) / size
 	now.splits = resize(now.splits, tasks*len(now.nodes))
