@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"math"
-	"os"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -23,10 +22,7 @@ type referenceRun struct {
 
 func readReference(t testing.TB, label string) reference {
 	t.Helper()
-	if _, err := os.Stat(filepath.Join(oracles, "train_ref.csv.gz")); err != nil {
-		t.Skip("the library's training set is not there: ", err)
-	}
-	header, rows := readTable(t, filepath.Join(oracles, "train_ref.csv.gz"))
+	header, rows := readTable(t, filepath.Join("testdata", "train_ref.csv.gz"))
 	const features = 20
 	at := map[string]int{}
 	for i, h := range header {
@@ -54,14 +50,14 @@ func readReference(t testing.TB, label string) reference {
 		d.Labels = append(d.Labels, float32(y))
 	}
 	var file struct{ Runs map[string]referenceRun }
-	if err := json.Unmarshal(readFile(t, filepath.Join(oracles, "train_ref.json.gz")), &file); err != nil {
+	if err := json.Unmarshal(readFile(t, filepath.Join("testdata", "train_ref.json.gz")), &file); err != nil {
 		t.Fatal(err)
 	}
 	r.runs = file.Runs
 	return r
 }
 
-func TestTrainReference(t *testing.T) {
+func TestTrainEqualsTheLibraryOnItsReference(t *testing.T) {
 	for _, c := range []struct{ run, objective, label, metric string }{
 		{"reg_hist", "reg:squarederror", "y", "rmse"},
 		{"bin_hist", "binary:logistic", "y_bin", "logloss"},
@@ -98,7 +94,7 @@ func TestTrainReference(t *testing.T) {
 		if err := m.Predict(ref.test.X, out); err != nil {
 			t.Fatal(err)
 		}
-		_, rows := readTable(t, filepath.Join(oracles, "train_ref."+c.run+".test_pred.csv.gz"))
+		_, rows := readTable(t, filepath.Join("testdata", "train_ref."+c.run+".test_pred.csv.gz"))
 		same := 0
 		for i, row := range rows {
 			if p, _ := strconv.ParseFloat(row[1], 32); math.Abs(p-float64(out[i])) <= 1e-4*max(1, math.Abs(p)) {
@@ -108,6 +104,105 @@ func TestTrainReference(t *testing.T) {
 		if same < len(rows)*99/100 {
 			t.Errorf("%s: only %d of %d predictions are the library's", c.run, same, len(rows))
 		}
+	}
+}
+
+// libraryCase is a run of the real library, written by testdata/train_cases.py.
+type libraryCase struct {
+	Name                   string
+	Rows, Features, Rounds int
+	Params                 map[string]any
+	X, Y, W, Margin        []string
+}
+
+func parseAll(t testing.TB, list []string) []float32 {
+	t.Helper()
+	var out []float32
+	for _, s := range list {
+		v, err := strconv.ParseFloat(s, 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, float32(v))
+	}
+	return out
+}
+
+// config takes the library's names of settings.
+func (c *libraryCase) config(t testing.TB) Config {
+	t.Helper()
+	config := DefaultConfig()
+	config.Rounds = c.Rounds
+	for name, v := range c.Params {
+		number, _ := v.(float64)
+		switch name {
+		case "objective":
+			config.Objective = v.(string)
+		case "eta":
+			config.LearningRate = number
+		case "max_depth":
+			config.MaxDepth = int(number)
+		case "max_bin":
+			config.MaxBins = int(number)
+		case "lambda":
+			config.Lambda = number
+		case "alpha":
+			config.Alpha = number
+		case "gamma":
+			config.Gamma = number
+		case "min_child_weight":
+			config.MinChildWeight = number
+		case "base_score":
+			config.BaseScore = []float64{number}
+		case "quantile_alpha":
+			for _, q := range v.([]any) {
+				config.Quantiles = append(config.Quantiles, q.(float64))
+			}
+		default:
+			t.Fatalf("unknown setting %s", name)
+		}
+	}
+	return config
+}
+
+func readLibraryCases(t testing.TB) []libraryCase {
+	t.Helper()
+	var file struct{ Cases []libraryCase }
+	if err := json.Unmarshal(readFile(t, "testdata/train_cases.json.gz"), &file); err != nil {
+		t.Fatal(err)
+	}
+	return file.Cases
+}
+
+func (c *libraryCase) data(t testing.TB) Data {
+	t.Helper()
+	return Data{X: Matrix{parseAll(t, c.X), c.Rows, c.Features}, Labels: parseAll(t, c.Y), Weights: parseAll(t, c.W)}
+}
+
+func TestTrainEqualsTheLibrary(t *testing.T) {
+	for _, c := range readLibraryCases(t) {
+		t.Run(c.Name, func(t *testing.T) {
+			data := c.data(t)
+			m, err := Train(t.Context(), c.config(t), data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := make([]float32, c.Rows*m.Groups())
+			if err := m.Margins(data.X, got); err != nil {
+				t.Fatal(err)
+			}
+			differ, most := 0, 0.0
+			for i, want := range parseAll(t, c.Margin) {
+				d := math.Abs(float64(got[i] - want))
+				most = max(most, d)
+				if d > 1e-5*max(1, math.Abs(float64(want))) {
+					differ++
+				}
+			}
+			if differ > 0 {
+				t.Errorf("%d of %d margins are not the library's, by at most %v", differ, len(got), most)
+			}
+		})
 	}
 }
 
