@@ -3,6 +3,7 @@ package xgboost
 import (
 	"errors"
 	"math"
+	"slices"
 )
 
 // forest is the trees as prediction walks them: one array of 16-byte nodes
@@ -48,8 +49,12 @@ type planted struct {
 	drop  float32
 }
 
-// set is the categories that go right, as bits.
-type set []uint64
+// set is the categories that go right, as bits or, where they are few and
+// far between, as a list.
+type set struct {
+	bits   []uint64
+	sorted []int32
+}
 
 // key orders as floats do; −0 equals 0.
 func key(x float32) int32 {
@@ -124,13 +129,15 @@ func (f *forest) grow(id int32) {
 }
 
 func newSet(categories []int32) set {
-	var most int32
-	for _, c := range categories {
-		most = max(most, c)
+	most := slices.Max(categories)
+	if int(most) > 1024*len(categories) { // as bits it could be a million times its size in the file
+		sorted := slices.Clone(categories)
+		slices.Sort(sorted)
+		return set{sorted: sorted}
 	}
-	s := make(set, most/64+1)
+	s := set{bits: make([]uint64, most/64+1)}
 	for _, c := range categories {
-		s[c/64] |= 1 << (c % 64)
+		s.bits[c/64] |= 1 << (c % 64)
 	}
 	return s
 }
@@ -141,8 +148,12 @@ func (s set) has(x float32) bool {
 	if !(x >= 0 && x < 1<<24) {
 		return false
 	}
-	c := int(x)
-	return c/64 < len(s) && s[c/64]>>(c%64)&1 == 1
+	c := int32(x)
+	if s.bits == nil {
+		_, ok := slices.BinarySearch(s.sorted, c)
+		return ok
+	}
+	return int(c/64) < len(s.bits) && s.bits[c/64]>>(c%64)&1 == 1
 }
 
 // walk finds the leaf of one row in one tree, whatever its splits.

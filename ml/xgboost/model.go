@@ -9,7 +9,7 @@ import (
 )
 
 // MaxFile is the largest model file that Load reads, in bytes.
-const MaxFile = 1 << 30
+const MaxFile = 256 << 20
 
 // ErrModel is wrapped by every error about a file's contents: it is no
 // XGBoost model, is cut, contradicts itself, or needs what this package does
