@@ -19,6 +19,7 @@ type grower struct {
 
 	rows, spare []int32 // the rows of the tree, node by node
 	levels      [2]level
+	budget      int        // most bins of the histograms that a level keeps
 	scratch     []*scratch // of each worker
 }
 
@@ -143,7 +144,7 @@ func (g *grower) search(above, now *level, keep bool) (tasks int) {
 	now.splits = resize(now.splits, tasks*len(now.nodes))
 	clear(now.splits)
 	total := g.bins.total()
-	now.kept = keep && len(now.nodes)*total <= mostHistograms
+	now.kept = keep && len(now.nodes)*total <= g.budget
 	if now.kept {
 		now.hists = resize(now.hists, len(now.nodes)*total+overhang)
 	}

@@ -174,7 +174,7 @@ func (t *trainer) begin() error {
 
 	b := newBins(x, t.data.Weights, c.MaxBins, t.team)
 	t.grower = grower{
-		bins: b, maxDepth: c.MaxDepth, team: t.team,
+		bins: b, maxDepth: c.MaxDepth, team: t.team, budget: mostHistograms,
 		penalty: penalty{
 			lambda: float32(c.Lambda), alpha: float32(c.Alpha), gamma: float32(c.Gamma),
 			minWeight: float32(c.MinChildWeight), rate: float32(c.LearningRate),
