@@ -72,9 +72,10 @@ func (d *Data) weight(row int) float32 {
 }
 
 // Train grows a model: second-order gradient boosting (Chen and Guestrin,
-// 2016) of trees over binned values, depth first to MaxDepth, as the
-// library's tree method "hist" does, with its cuts between bins and its
-// arithmetic of gains. It uses up to GOMAXPROCS goroutines; the model does
+// 2016) of trees over binned values, level by level, as the library's tree
+// method "hist" does, with its cuts between bins and its arithmetic of gains:
+// without Subsample and ColumnSample, whose draws are this package's own, the
+// trees are the library's. It uses up to GOMAXPROCS goroutines; the model does
 // not depend on how many. A cancelled ctx ends it with ctx's error within
 // about a level of a tree.
 func Train(ctx context.Context, config Config, data Data) (*Model, error) {

@@ -205,16 +205,3 @@ func TestTrainEqualsTheLibrary(t *testing.T) {
 		})
 	}
 }
-
-// BenchmarkTrain is the oracle's run: 4,000 rows of 20 features, 100 rounds of
-// depth 6, for which libxgboost takes 166 ms on two threads and 273 on one.
-func BenchmarkTrain(b *testing.B) {
-	ref := readReference(b, "y")
-	config := DefaultConfig()
-	config.LearningRate = 0.1
-	for b.Loop() {
-		if _, err := Train(b.Context(), config, ref.train); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
