@@ -20,7 +20,7 @@ type tensor struct {
 }
 
 const (
-	maxHeader  = 1 << 20 // bytes of a header of ours; the format allows 100 MB
+	maxHeader  = 1 << 24 // bytes of a header; the format allows 100 MB
 	maxTensors = 256
 )
 
