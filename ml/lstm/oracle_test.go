@@ -108,3 +108,18 @@ func TestSafetensorsRoundTrip(t *testing.T) {
 		}
 	}
 }
+
+func TestKerasFilesAnswerAsKeras(t *testing.T) {
+	for _, name := range oracles {
+		m, err := Open(filepath.Join("testdata", name+".keras"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answers(t, m, name)
+		n, err := Open(filepath.Join("testdata", name+".safetensors"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, n, m)
+	}
+}
