@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 
 	"tapedeck/pipeline/market"
@@ -23,11 +24,17 @@ type Series struct {
 	Floor  []float64
 }
 
-// sorted checks a history and returns it in time order without its missing
-// rows, and the last time of all rows.
-func (s Series) sorted(growth Growth) (Series, market.Time, error) {
-	fail := func(format string, args ...any) (Series, market.Time, error) {
-		return Series{}, 0, fmt.Errorf("%w: %w", ErrSeries, fmt.Errorf(format, args...))
+// Future is the times to predict, with the limits of logistic growth at each.
+type Future struct {
+	Times []market.Time
+	Cap   []float64
+	Floor []float64 // nil: 0, as in a history without one
+}
+
+// sorted checks a history and returns it in time order without its missing rows.
+func (s Series) sorted(growth Growth) (Series, error) {
+	fail := func(format string, args ...any) (Series, error) {
+		return Series{}, fmt.Errorf("%w: %w", ErrSeries, fmt.Errorf(format, args...))
 	}
 	n := len(s.Times)
 	if len(s.Values) != n {
@@ -37,13 +44,9 @@ func (s Series) sorted(growth Growth) (Series, market.Time, error) {
 		return fail("%w", err)
 	}
 	rows := make([]int, 0, n)
-	var last market.Time
 	for i, y := range s.Values {
 		if math.IsInf(y, 0) {
-			return fail("y is infinite at %s: remove the row or leave the value empty", s.Times[i])
-		}
-		if len(rows) == 0 && i == 0 || s.Times[i] > last {
-			last = s.Times[i]
+			return fail("y is infinite at %s: remove the row or leave the value empty", stamp(s.Times[i]))
 		}
 		if !math.IsNaN(y) {
 			rows = append(rows, i)
@@ -55,7 +58,7 @@ func (s Series) sorted(growth Growth) (Series, market.Time, error) {
 	sort.SliceStable(rows, func(a, b int) bool { return s.Times[rows[a]] < s.Times[rows[b]] })
 	for i := 1; i < len(rows); i++ {
 		if s.Times[rows[i]] == s.Times[rows[i-1]] {
-			return fail("two values for %s: keep one, or their mean", s.Times[rows[i]])
+			return fail("two values for %s: keep one, or their mean", stamp(s.Times[rows[i]]))
 		}
 	}
 	out := Series{Times: make([]market.Time, len(rows)), Values: pick(s.Values, rows), Cap: pick(s.Cap, rows), Floor: pick(s.Floor, rows)}
@@ -65,7 +68,25 @@ func (s Series) sorted(growth Growth) (Series, market.Time, error) {
 	if growth != Logistic {
 		out.Cap, out.Floor = nil, nil
 	}
-	return out, last, nil
+	return out, nil
+}
+
+// dates gives the times of all rows, sorted and each once, with their limits.
+func (s Series) dates(growth Growth) Future {
+	rows := make([]int, len(s.Times))
+	for i := range rows {
+		rows[i] = i
+	}
+	sort.SliceStable(rows, func(a, b int) bool { return s.Times[rows[a]] < s.Times[rows[b]] })
+	rows = slices.CompactFunc(rows, func(a, b int) bool { return s.Times[a] == s.Times[b] })
+	f := Future{Times: make([]market.Time, len(rows))}
+	for i, r := range rows {
+		f.Times[i] = s.Times[r]
+	}
+	if growth == Logistic {
+		f.Cap, f.Floor = pick(s.Cap, rows), pick(s.Floor, rows)
+	}
+	return f
 }
 
 // checkLimits checks cap and floor of a history or a future.
@@ -85,10 +106,10 @@ func checkLimits(growth Growth, times []market.Time, cap, floor []float64) error
 			f = floor[i]
 		}
 		if math.IsNaN(c) || math.IsInf(c, 0) || math.IsNaN(f) || math.IsInf(f, 0) {
-			return fmt.Errorf("cap %v and floor %v at %s: give finite numbers on every row", c, f, times[i])
+			return fmt.Errorf("cap %v and floor %v at %s: give finite numbers on every row", c, f, stamp(times[i]))
 		}
 		if c <= f {
-			return fmt.Errorf("cap %v is not above floor %v at %s: raise the cap or lower the floor (0 when none is given)", c, f, times[i])
+			return fmt.Errorf("cap %v is not above floor %v at %s: raise the cap or lower the floor (0 when none is given)", c, f, stamp(times[i]))
 		}
 	}
 	return nil
