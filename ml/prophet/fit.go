@@ -35,7 +35,7 @@ func Fit(ctx context.Context, config Config, history Series) (*Model, error) {
 	p := m.posterior(s)
 	theta := p.start()
 	if constant(s.Values) && config.Growth != Logistic {
-		m.params = Params{K: theta[0], M: theta[1], Delta: make([]float64, len(p.hinge)), Sigma: minSigma, Beta: make([]float64, len(p.x))}
+		m.params = p.params(theta, minSigma)
 		m.logPosterior = p.value(theta, minSigma, 0)
 		return m, nil
 	}
@@ -43,29 +43,30 @@ func Fit(ctx context.Context, config Config, history Series) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fit prophet: %w", err)
 	}
-	h := len(p.hinge)
-	m.params = Params{K: best.theta[0], M: best.theta[1], Sigma: best.sigma,
-		Delta: append([]float64{}, best.theta[2:2+h]...), Beta: append([]float64{}, best.theta[2+h:]...)}
+	m.params = p.params(best.theta, best.sigma)
 	m.logPosterior = best.value
 	m.fold()
 	return m, nil
 }
 
-// maximum climbs from theta and, where the posterior may have several tops, from
-// other starts, and keeps the highest.
+// maximum climbs from theta. The posterior of logistic growth has a top on
+// either side of k = 0, where the prior of m has a ridge of no return: there it
+// climbs on the other side too, from the same curve after the first
+// changepoint, and keeps the higher top.
 func (p *posterior) maximum(ctx context.Context, theta []float64) (*search, error) {
 	best, err := p.climb(ctx, theta)
 	if err != nil || p.growth != Logistic {
 		return best, err
 	}
-	for _, start := range p.otherStarts() {
-		s, err := p.climb(ctx, start)
-		if err != nil {
-			return nil, err
-		}
-		if s.value > best.value {
-			best = s
-		}
+	mirror := append([]float64{}, best.theta...)
+	mirror[0] = -mirror[0]
+	mirror[2] += 2 * best.theta[0]
+	other, err := p.climb(ctx, mirror)
+	if err != nil {
+		return nil, err
+	}
+	if other.value > best.value {
+		best = other
 	}
 	return best, nil
 }
@@ -91,29 +92,12 @@ func (p *posterior) start() []float64 {
 			r0 *= 1.05
 		}
 		l0, l1 := math.Log(r0-1), math.Log(r1-1)
-		theta[0], theta[1] = (l0-l1)/span, l0*span/(l0-l1)
+		theta[0], theta[1] = (l0-l1)/span, -l0 // a = −km
 	default:
 		theta[0] = (p.y[last] - p.y[0]) / span
 		theta[1] = p.y[0] - theta[0]*p.t[0]
 	}
 	return theta
-}
-
-// otherStarts are logistic curves of both signs of the slope, steep and shallow,
-// through the level of the middle of the history.
-func (p *posterior) otherStarts() [][]float64 {
-	level := 0.0
-	for i, y := range p.y {
-		g := math.Max(0.01, math.Min(0.99, y/p.cap[i]))
-		level += math.Log(g/(1-g)) / float64(len(p.y))
-	}
-	var out [][]float64
-	for _, k := range []float64{0.3, -0.3, 3, -3} {
-		theta := make([]float64, p.size())
-		theta[0], theta[1] = k, 0.5-level/k
-		out = append(out, theta)
-	}
-	return out
 }
 
 func constant(values []float64) bool {

@@ -112,6 +112,14 @@ func (s *search) step(linear bool) error {
 		s.solve.a.SetSym(i, i, s.gram.At(i, i)+v*p.precision(i))
 		s.solve.w[i] = 0
 	}
+	if p.growth == Logistic {
+		u, dk, da := midpoint(s.theta)
+		s.solve.b[0] -= v * u * dk
+		s.solve.b[1] -= v * u * da
+		s.solve.a.SetSym(0, 0, s.solve.a.At(0, 0)+v*dk*dk)
+		s.solve.a.SetSym(0, 1, s.solve.a.At(0, 1)+v*dk*da)
+		s.solve.a.SetSym(1, 1, s.solve.a.At(1, 1)+v*da*da)
+	}
 	for j := range p.hinge {
 		s.solve.w[2+j] = v / p.tau
 	}

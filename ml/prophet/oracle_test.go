@@ -212,7 +212,7 @@ func TestLogPosteriorIsTheOriginals(t *testing.T) {
 				params oracleParams
 				want   float64
 			}{{o.Params, o.LogPosterior}, {o.Tight.Params, o.Tight.LogPosterior}} {
-				theta := append(append([]float64{c.params.K, c.params.M}, c.params.Delta...), c.params.Beta...)
+				theta := p.theta(c.params.params())
 				at := newMean(len(p.t))
 				p.at(theta, at)
 				if got := p.value(theta, c.params.Sigma, at.rss); math.Abs(got-c.want) > 1e-6*math.Abs(c.want) {

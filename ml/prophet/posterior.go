@@ -27,7 +27,9 @@ type Params struct {
 // η(t) = k(t − m) + Σ δ_j (t − t_j)₊: Stan's offsets γ exist to make the same η
 // continuous, and are singular where the slope passes zero, which η is not.
 //
-// Parameters lie in one vector θ = (k, m, δ, β), with σ apart.
+// Parameters lie in one vector θ = (k, a, δ, β), with σ apart. a is η(0): m for
+// linear and flat growth and −km for logistic, where (k, m) would make a curved
+// valley of what is nearly a parabola in (k, a).
 type posterior struct {
 	growth Growth
 	t      []float64
@@ -86,7 +88,7 @@ func newMean(n int) *mean {
 
 // at evaluates the mean at θ.
 func (p *posterior) at(theta []float64, out *mean) {
-	k, m := theta[0], theta[1]
+	k, a := theta[0], theta[1]
 	s := len(p.hinge)
 	for i := range out.trend {
 		out.factor[i], out.resid[i], out.slope[i] = 1, 0, 1
@@ -94,15 +96,11 @@ func (p *posterior) at(theta []float64, out *mean) {
 	switch p.growth {
 	case Flat:
 		for i := range out.trend {
-			out.trend[i] = m
+			out.trend[i] = a
 		}
 	default:
-		offset := m
-		if p.growth == Logistic {
-			offset = -k * m
-		}
 		for i, t := range p.t {
-			out.trend[i] = k*t + offset
+			out.trend[i] = k*t + a
 		}
 		for j, h := range p.hinge {
 			if d := theta[2+j]; d != 0 {
@@ -149,18 +147,11 @@ func (p *posterior) jacobian(theta []float64, at *mean, cols [][]float64) {
 	for i := range w {
 		w[i] = at.slope[i] * at.factor[i]
 	}
-	switch p.growth {
-	case Flat:
+	copy(cols[1], w)
+	if p.growth == Flat {
 		clear(cols[0])
-		copy(cols[1], at.factor)
-	case Logistic:
-		for i, t := range p.t {
-			cols[0][i] = w[i] * (t - theta[1])
-			cols[1][i] = -w[i] * theta[0]
-		}
-	default:
+	} else {
 		floats.MulTo(cols[0], w, p.t)
-		copy(cols[1], w)
 	}
 	for j, h := range p.hinge {
 		if p.growth == Flat {
@@ -178,10 +169,13 @@ func (p *posterior) jacobian(theta []float64, at *mean, cols [][]float64) {
 	}
 }
 
-// precision is the prior's curvature for a parameter with a normal prior, and 0 for δ.
+// precision is the curvature of the normal prior of a parameter, 0 for δ, and 0
+// where the prior is on m, which is none of the parameters.
 func (p *posterior) precision(i int) float64 {
 	s := len(p.hinge)
 	switch {
+	case i == 1 && p.growth == Logistic:
+		return 0
 	case i < 2:
 		return 1 / (trendScale * trendScale)
 	case i < 2+s:
@@ -190,9 +184,20 @@ func (p *posterior) precision(i int) float64 {
 	return 1 / (p.scale[i-2-s] * p.scale[i-2-s])
 }
 
+// midpoint is −m/5 = a/5k of logistic growth, whose prior is N(0, 1), and its
+// derivatives by k and a.
+func midpoint(theta []float64) (u, dk, da float64) {
+	k, a := theta[0], theta[1]
+	return a / k / trendScale, -a / k / k / trendScale, 1 / k / trendScale
+}
+
 // prior is the log prior of θ, up to Stan's dropped constants.
 func (p *posterior) prior(theta []float64) float64 {
 	lp := 0.0
+	if p.growth == Logistic {
+		u, _, _ := midpoint(theta)
+		lp -= u * u / 2
+	}
 	for i, v := range theta {
 		lp -= v * v * p.precision(i) / 2
 	}
@@ -200,6 +205,26 @@ func (p *posterior) prior(theta []float64) float64 {
 		lp -= math.Abs(d) / p.tau
 	}
 	return lp
+}
+
+// params are θ and σ under Prophet's names.
+func (p *posterior) params(theta []float64, sigma float64) Params {
+	s := len(p.hinge)
+	out := Params{K: theta[0], M: theta[1], Sigma: sigma,
+		Delta: append([]float64{}, theta[2:2+s]...), Beta: append([]float64{}, theta[2+s:]...)}
+	if p.growth == Logistic {
+		out.M = -theta[1] / theta[0]
+	}
+	return out
+}
+
+// theta is the inverse of params.
+func (p *posterior) theta(q Params) []float64 {
+	theta := append(append([]float64{q.K, q.M}, q.Delta...), q.Beta...)
+	if p.growth == Logistic {
+		theta[1] = -q.K * q.M
+	}
+	return theta
 }
 
 // value is the unnormalised log posterior: Stan's lp__ when it optimises.
@@ -217,6 +242,11 @@ func (p *posterior) gradient(theta []float64, sigma float64, grad []float64) flo
 	p.jacobian(theta, at, cols)
 	for i, col := range cols {
 		grad[i] = floats.Dot(col, at.resid)/(sigma*sigma) - theta[i]*p.precision(i)
+	}
+	if p.growth == Logistic {
+		u, dk, da := midpoint(theta)
+		grad[0] -= u * dk
+		grad[1] -= u * da
 	}
 	for j := range p.hinge {
 		if d := theta[2+j]; d != 0 {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"sort"
 
 	"tapedeck/pipeline/market"
@@ -73,20 +72,17 @@ func (s Series) sorted(growth Growth) (Series, error) {
 
 // dates gives the times of all rows, sorted and each once, with their limits.
 func (s Series) dates(growth Growth) Future {
-	rows := make([]int, len(s.Times))
-	for i := range rows {
-		rows[i] = i
+	f := Future{Times: s.Times, Cap: s.Cap, Floor: s.Floor}.sorted(growth)
+	var rows []int
+	for i, t := range f.Times {
+		if i == 0 || t != f.Times[i-1] {
+			rows = append(rows, i)
+		}
 	}
-	sort.SliceStable(rows, func(a, b int) bool { return s.Times[rows[a]] < s.Times[rows[b]] })
-	rows = slices.CompactFunc(rows, func(a, b int) bool { return s.Times[a] == s.Times[b] })
-	f := Future{Times: make([]market.Time, len(rows))}
-	for i, r := range rows {
-		f.Times[i] = s.Times[r]
+	for to, from := range rows {
+		f.Times[to] = f.Times[from]
 	}
-	if growth == Logistic {
-		f.Cap, f.Floor = pick(s.Cap, rows), pick(s.Floor, rows)
-	}
-	return f
+	return Future{Times: f.Times[:len(rows)], Cap: pick(f.Cap, rows), Floor: pick(f.Floor, rows)}
 }
 
 // checkLimits checks cap and floor of a history or a future.
