@@ -63,12 +63,13 @@ func (t *term) fill(times []market.Time, cols [][]float64) {
 
 func dayNumber(t market.Time) int64 { return int64(math.Floor(float64(t) / dayMicros)) }
 
-// matrix allocates n columns of the given number of rows in one block.
+// matrix allocates n columns of the given number of rows in one block, which the
+// first column can be extended to.
 func matrix(n, rows int) [][]float64 {
 	block := make([]float64, n*rows)
 	cols := make([][]float64, n)
 	for i := range cols {
-		cols[i] = block[i*rows : (i+1)*rows : (i+1)*rows]
+		cols[i] = block[i*rows : (i+1)*rows]
 	}
 	return cols
 }

@@ -70,19 +70,8 @@ func (p *posterior) climb(ctx context.Context, theta []float64) (*search, error)
 // multiply computes J'J.
 func (s *search) multiply() {
 	n, size := len(s.p.t), len(s.cols)
-	flat := s.cols[0][:cap(s.cols[0])]
-	if len(flat) < n*size {
-		flat = flatten(s.cols)
-	}
-	blas64.Syrk(blas.NoTrans, 1, blas64.General{Rows: size, Cols: n, Stride: n, Data: flat}, 0, s.gram.RawSymmetric())
-}
-
-func flatten(cols [][]float64) []float64 {
-	var out []float64
-	for _, c := range cols {
-		out = append(out, c...)
-	}
-	return out
+	j := blas64.General{Rows: size, Cols: n, Stride: n, Data: s.cols[0][:n*size]} // transposed
+	blas64.Syrk(blas.NoTrans, 1, j, 0, s.gram.RawSymmetric())
 }
 
 // settle sets σ to its best value for the residuals here.
