@@ -2,6 +2,7 @@ package prophet
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -87,6 +88,60 @@ func ParseFrequency(s string) (Frequency, error) {
 		}
 	}
 	return f, nil
+}
+
+// InferFrequency gives the frequency that continues times in order: their usual
+// spacing where that is below a day, a week, a month, a quarter or a year, and D,
+// Prophet's default, for all else, daily series with gaps included.
+func InferFrequency(times []market.Time) Frequency {
+	name := "D"
+	gaps := make([]time.Duration, 0, len(times))
+	first, last := true, true // of their months
+	for i, t := range times {
+		d := time.UnixMicro(int64(t)).UTC()
+		first, last = first && d.Day() == 1, last && d.AddDate(0, 0, 1).Day() == 1
+		if i > 0 {
+			gaps = append(gaps, t.Sub(times[i-1]))
+		}
+	}
+	const day = 24 * time.Hour
+	if len(gaps) > 0 {
+		slices.Sort(gaps)
+		gap := gaps[len(gaps)/2]
+		within := func(from, to int) bool { return time.Duration(from)*day <= gap && gap <= time.Duration(to)*day }
+		edge := func(unit string) string {
+			switch {
+			case first:
+				return unit + "S"
+			case last:
+				return unit + "E"
+			}
+			return "D"
+		}
+		switch {
+		case gap < day && gap > 0 && gap%time.Second == 0:
+			name = strconv.Itoa(int(gap/time.Second)) + "s"
+			for unit, length := range map[string]time.Duration{"min": time.Minute, "h": time.Hour} {
+				if gap%length == 0 && (unit == "h" || gap%time.Hour != 0) {
+					name = strconv.Itoa(int(gap/length)) + unit
+				}
+			}
+		case gap == 7*day:
+			at := time.UnixMicro(int64(times[len(times)-1])).UTC()
+			name = "W-" + strings.ToUpper(at.Weekday().String()[:3])
+		case within(28, 31):
+			name = edge("M")
+		case within(90, 92):
+			name = edge("Q")
+		case within(365, 366):
+			name = edge("Y")
+		}
+	}
+	f, err := ParseFrequency(name)
+	if err != nil {
+		panic("prophet: a frequency of ours is not known: " + err.Error())
+	}
+	return f
 }
 
 // String is the frequency as it was written.

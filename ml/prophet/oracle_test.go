@@ -370,6 +370,9 @@ func TestMakeFutureIsTheOriginals(t *testing.T) {
 				t.Fatal(err)
 			}
 			history := o.history(t)
+			if got := InferFrequency(history.Times).String(); got != o.Freq {
+				t.Errorf("the frequency is taken for %s, not %s", got, o.Freq)
+			}
 			m := &Model{config: o.config(t), dates: history.dates(Linear)}
 			f, err := m.MakeFuture(90, freq)
 			if err != nil {
