@@ -45,6 +45,10 @@ type Forecast struct {
 // MaxTimes is the most times that one call predicts.
 const MaxTimes = 2_000_000
 
+// maxChanges bounds the changepoints of one simulated path, and so the work for a
+// time that lies absurdly far ahead.
+const maxChanges = 100_000
+
 // Predict forecasts the given times, past or to come. Logistic growth needs a
 // cap for each. Row by row the answer depends on the model, its seed and the
 // row only, not on which other rows are asked.
@@ -64,6 +68,9 @@ func (m *Model) Predict(ctx context.Context, future Future) (*Forecast, error) {
 	future = future.sorted(m.config.Growth)
 	n := len(future.Times)
 	t := m.scaled(future.Times)
+	if changes := (t[n-1] - 1) * float64(len(m.knots())); changes > maxChanges && m.config.UncertaintySamples > 0 {
+		return fail("%s is %.3g times the length of the history ahead: ask for a nearer time, or for no samples", stamp(future.Times[n-1]), t[n-1]-1)
+	}
 	eta := m.line(t)
 	f := &Forecast{Times: future.Times, Cap: future.Cap, Floor: future.Floor, Trend: make([]float64, n),
 		Yhat: make([]float64, n), AdditiveTerms: make([]float64, n), MultiplicativeTerms: make([]float64, n)}

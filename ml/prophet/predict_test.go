@@ -123,6 +123,10 @@ func TestPredictRefuses(t *testing.T) {
 			t.Errorf("error %v, not one that says %q", err, want)
 		}
 	}
+	linear := fitted(t, DefaultConfig(), wave(60, 1))
+	if _, err := linear.Predict(context.Background(), Future{Times: []market.Time{date("2900-01-01")}}); !errors.Is(err, ErrSeries) || !strings.Contains(err.Error(), "ask for a nearer time") {
+		t.Errorf("far ahead: %v", err)
+	}
 	ended, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := m.Predict(ended, m.History()); !errors.Is(err, context.Canceled) {
