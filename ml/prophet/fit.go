@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"tapedeck/pipeline/market"
 )
@@ -22,6 +23,9 @@ func Fit(ctx context.Context, config Config, history Series) (*Model, error) {
 	m := &Model{config: config, start: s.Times[0], span: float64(s.Times[len(s.Times)-1] - s.Times[0]),
 		dates: history.dates(config.Growth)}
 	m.scale(s)
+	if err := m.checkLimits(m.dates); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSeries, err)
+	}
 	m.changepoints = config.placeChangepoints(s.Times)
 	for _, c := range m.changepoints {
 		if c < s.Times[0] || c > s.Times[len(s.Times)-1] {
@@ -173,6 +177,16 @@ func (m *Model) floor(floor []float64, i int) float64 {
 		return floor[i]
 	}
 	return m.yMin
+}
+
+// checkLimits checks cap and floor of a future, the floor that scaling gives
+// where there is none of its own included.
+func (m *Model) checkLimits(f Future) error {
+	floor := f.Floor
+	if floor == nil && m.yMin != 0 {
+		floor = slices.Repeat([]float64{m.yMin}, len(f.Times))
+	}
+	return checkLimits(m.config.Growth, f.Times, f.Cap, floor)
 }
 
 // knots are the changepoints on the scaled time. A model without any gets one at

@@ -1,6 +1,8 @@
 package prophet
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math"
 	"sort"
@@ -22,7 +24,7 @@ type lasso struct {
 	chol   mat.Cholesky
 }
 
-func (l *lasso) solve(z []float64) error {
+func (l *lasso) solve(ctx context.Context, z []float64) error {
 	p := len(z)
 	l.sign = make([]float64, p)
 	l.active = l.active[:0]
@@ -34,6 +36,9 @@ func (l *lasso) solve(z []float64) error {
 		}
 	}
 	for range 20*p + 100 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		full, err := l.step(z, banned)
 		if err != nil {
 			return err
@@ -139,7 +144,7 @@ func (l *lasso) factorize(sub *mat.SymDense) error {
 			sub.SetSym(i, i, sub.At(i, i)*(1+lift)+math.SmallestNonzeroFloat64)
 		}
 	}
-	return fmt.Errorf("the features cannot be told apart: give fewer seasonalities or changepoints")
+	return errors.New("the features cannot be told apart: give fewer seasonalities or changepoints")
 }
 
 // enter lets in the zero entry with the largest gradient beyond its penalty.

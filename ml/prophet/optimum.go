@@ -52,7 +52,7 @@ func (p *posterior) climb(ctx context.Context, theta []float64) (*search, error)
 			s.multiply()
 		}
 		before := s.value
-		if err := s.step(linear); err != nil {
+		if err := s.step(ctx, linear); err != nil {
 			return nil, err
 		}
 		if s.value-before > stopGain*(1+math.Abs(s.value)) {
@@ -82,7 +82,7 @@ func (s *search) settle() {
 
 // step makes one step at the present σ. Everything is multiplied by σ², so that
 // a vanishing σ turns the priors off rather than the data up.
-func (s *search) step(linear bool) error {
+func (s *search) step(ctx context.Context, linear bool) error {
 	p, size := s.p, s.p.size()
 	v := s.sigma * s.sigma
 	for i := range size {
@@ -113,7 +113,7 @@ func (s *search) step(linear bool) error {
 		s.solve.w[2+j] = v / p.tau
 	}
 	z := append([]float64{}, s.theta...)
-	if err := s.solve.solve(z); err != nil {
+	if err := s.solve.solve(ctx, z); err != nil {
 		return err
 	}
 	for fraction := 1.0; fraction > 1e-10; fraction /= 2 {

@@ -17,9 +17,10 @@ import (
 // Component is one term of a forecast at each of its times: in units of y when
 // it is additive, a factor of the trend when it is multiplicative.
 type Component struct {
-	Name   string
-	Mode   Mode
-	Values []float64
+	Name    string
+	Mode    Mode
+	Holiday bool // one holiday, also counted in the component named holidays
+	Values  []float64
 }
 
 // Forecast is what a model says about the times of a Future, in time order:
@@ -62,7 +63,7 @@ func (m *Model) Predict(ctx context.Context, future Future) (*Forecast, error) {
 	if len(future.Times) > MaxTimes {
 		return fail("%d times: give at most %d at once", len(future.Times), MaxTimes)
 	}
-	if err := checkLimits(m.config.Growth, future.Times, future.Cap, future.Floor); err != nil {
+	if err := m.checkLimits(future); err != nil {
 		return fail("%w", err)
 	}
 	future = future.sorted(m.config.Growth)
@@ -134,7 +135,7 @@ func (m *Model) addComponents(f *Forecast) {
 		t := &m.terms[i]
 		cols := matrix(t.width(), n)
 		t.fill(f.Times, cols)
-		c := Component{Name: t.Name, Mode: t.Mode, Values: make([]float64, n)}
+		c := Component{Name: t.Name, Mode: t.Mode, Holiday: t.Period == 0, Values: make([]float64, n)}
 		for _, col := range cols {
 			floats.AddScaled(c.Values, m.params.Beta[at], col)
 			at++
@@ -145,7 +146,7 @@ func (m *Model) addComponents(f *Forecast) {
 			sum = f.AdditiveTerms
 		}
 		floats.Add(sum, c.Values)
-		if t.Period == 0 {
+		if c.Holiday {
 			if holidays < 0 {
 				holidays = len(f.Components)
 				f.Components = append(f.Components, Component{Name: "holidays", Mode: t.Mode, Values: make([]float64, n)})
