@@ -75,10 +75,7 @@ func (p *posterior) maximum(ctx context.Context, theta []float64) (*search, erro
 	if err != nil {
 		return nil, err
 	}
-	if other.value > best.value {
-		best = other
-	}
-	return best, nil
+	return p.higher(best, other), nil
 }
 
 // both climbs from theta directly and by way of the supple fit.
@@ -97,10 +94,27 @@ func (p *posterior) both(ctx context.Context, theta []float64) (*search, error) 
 	if err != nil {
 		return nil, err
 	}
-	if other.value > best.value {
-		best = other
+	return p.higher(best, other), nil
+}
+
+// higher is the higher top, unless that one is no fit: with about as many
+// parameters as rows the model can pass through every point, and the posterior
+// grows without bound as σ vanishes.
+func (p *posterior) higher(best, other *search) *search {
+	if other.value > best.value && 2*nonzero(other.theta) <= max(len(p.t), 2*nonzero(best.theta)) {
+		return other
 	}
-	return best, nil
+	return best
+}
+
+func nonzero(theta []float64) int {
+	n := 0
+	for _, v := range theta {
+		if v != 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // start is Prophet's: the line, or the logistic curve, through the first and the
