@@ -36,6 +36,7 @@ type computing struct {
 	edits     int      // rule edits of the book that have been looked at
 	ruleTexts map[string]string
 	held      map[int64][]byte // bytes of ticks that the cleaner holds back
+	history   bool             // the newest tick was a back-fill
 	written   map[identity]struct{}
 	record    *kafka.Record
 	ctx       context.Context // of the call of Process in hand, for what is written during it
@@ -74,6 +75,7 @@ func (c *computing) Start(ctx context.Context) (int64, error) {
 	c.held = map[int64][]byte{}
 	c.written = map[identity]struct{}{}
 	c.slot, c.next, c.effects, c.edits, c.since, c.failure = snap.slot, snap.next, effects, 0, 0, nil
+	c.history = false
 	c.snapped = time.Now()
 	if len(snap.state) > 0 {
 		if err := c.loadState(snap.state); err != nil {
@@ -205,6 +207,10 @@ func (c *computing) take(r *kafka.Record) {
 	if string(r.Key) != t.Symbol {
 		c.deadLetter(r.Offset, r.Value, "the record's key is not its symbol")
 		return
+	}
+	if t.Backfill != c.history {
+		c.history = t.Backfill
+		c.rulesOn.Quiet(c.history)
 	}
 	if c.cleaner.Clean(t, r.Offset, r.Time, c.accept, c.reject) {
 		c.held[r.Offset] = append([]byte(nil), r.Value...)

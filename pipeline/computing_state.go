@@ -98,9 +98,17 @@ func (c *computing) snapshot(ctx context.Context) error {
 	return nil
 }
 
-// The state: rules in force, held ticks, then cleaner, builder, engine and features.
+// stateVersion is the first byte of a state.
+const stateVersion = 2
+
+// The state: whether history comes in, rules in force, held ticks, then cleaner, builder, engine and features.
 
 func (c *computing) appendState(dst []byte) []byte {
+	history := byte(0)
+	if c.history {
+		history = 1
+	}
+	dst = append(dst, stateVersion, history)
 	dst = binary.AppendUvarint(dst, uint64(len(c.ruleTexts)))
 	for _, name := range sortedKeys(c.ruleTexts) {
 		dst = appendText(dst, name)
@@ -124,7 +132,11 @@ func (c *computing) appendState(dst []byte) []byte {
 
 func (c *computing) loadState(src []byte) (err error) {
 	fail := errors.New("the state is damaged")
-	n, src, ok := cutUvarint(src)
+	if len(src) < 2 || src[0] != stateVersion {
+		return errors.New("the state is of another version: start it once with the version that wrote it, and stop it in order; or use another --data DIR")
+	}
+	c.history = src[1] == 1
+	n, src, ok := cutUvarint(src[2:])
 	if !ok {
 		return fail
 	}
@@ -161,6 +173,7 @@ func (c *computing) loadState(src []byte) (err error) {
 	if src, err = c.rulesOn.LoadState(src); err != nil {
 		return err
 	}
+	c.rulesOn.Quiet(c.history)
 	if src, err = c.indicators.loadState(src); err != nil {
 		return err
 	}

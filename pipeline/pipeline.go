@@ -64,6 +64,7 @@ type Rules interface {
 	Tick(t *market.Tick, emit func(*market.Alert))
 	Bar(b *market.Bar, emit func(*market.Alert))
 	Clock(now market.Time, emit func(*market.Alert))
+	Quiet(quiet bool) // what follows is history: remembered, and not judged
 	AppendState(dst []byte) []byte
 	LoadState(src []byte) (rest []byte, err error)
 }

@@ -37,6 +37,7 @@ type Engine struct {
 
 	endpoint endpoint
 	resolved []market.Alert // of rules that were changed; told at the next event
+	quiet    bool
 	frame    frame
 }
 
@@ -164,6 +165,10 @@ func (e *Engine) SetPrediction(p *market.Prediction) {
 	m[predictionLow], m[predictionMean], m[predictionHigh], m[predictionMade] = p.Low, p.Mean, p.High, float64(p.Made)
 }
 
+// Quiet says that what follows is history, brought to know what was before: it
+// is remembered, and no rule is judged by it.
+func (e *Engine) Quiet(quiet bool) { e.quiet = quiet }
+
 // Tick takes a tick that is believed; ticks of a symbol come in the order of
 // their times, and one that comes late adds to the day's volume alone.
 func (e *Engine) Tick(t *market.Tick, emit func(*market.Alert)) {
@@ -193,7 +198,7 @@ func (e *Engine) Tick(t *market.Tick, emit func(*market.Alert)) {
 			st.extentNext(m[st.at:st.at+st.size()], t.Time, t.Price)
 		}
 	}
-	if len(s.onTick) > 0 {
+	if len(s.onTick) > 0 && !e.quiet {
 		e.run(s, s.onTick, 0, emit)
 	}
 }
@@ -226,7 +231,7 @@ func (e *Engine) Bar(b *market.Bar, emit func(*market.Alert)) {
 			st.close(s.memory[st.at:st.at+st.size()], b, day)
 		}
 	}
-	if list := s.onBar[b.Interval]; len(list) > 0 {
+	if list := s.onBar[b.Interval]; len(list) > 0 && !e.quiet {
 		e.run(s, list, b.Time+1, emit)
 	}
 }
@@ -240,6 +245,9 @@ func (e *Engine) Clock(now market.Time, emit func(*market.Alert)) {
 			r.expired = true
 			e.resolveAll(r, now, emit)
 		}
+	}
+	if e.quiet {
+		return
 	}
 	e.all.clock(e, now, emit)
 	for _, s := range e.order {
