@@ -9,6 +9,7 @@ import (
 // compiler writes DuckDB's SQL for one statement.
 type compiler struct {
 	catalog *catalog
+	library *library
 	lambdas int // parameters named so far
 	unnests int
 }

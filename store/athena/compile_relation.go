@@ -176,11 +176,8 @@ func (c *compiler) join(j *join, s *scope) (string, []column, error) {
 		return "", nil, err
 	}
 	for _, a := range lc {
-		for _, b := range rc {
-			if a.table == b.table && a.table != "" {
-				return "", nil, failAt(j.r.at(), "two relations have the name %s; give one of them an alias", a.table)
-			}
-			break
+		if len(rc) > 0 && a.table == rc[0].table && a.table != "" {
+			return "", nil, failAt(j.r.at(), "two relations have the name %s; give one of them an alias", a.table)
 		}
 	}
 	columns := append(append([]column(nil), lc...), rc...)

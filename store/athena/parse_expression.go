@@ -35,7 +35,7 @@ func (p *parser) or() (expression, error) {
 		pos := node(p.next().at)
 		var right expression
 		right, err = p.and()
-		left = &binary{pos, "OR", left, right}
+		left = &operation{pos, "OR", left, right}
 	}
 	return left, err
 }
@@ -46,7 +46,7 @@ func (p *parser) and() (expression, error) {
 		pos := node(p.next().at)
 		var right expression
 		right, err = p.not()
-		left = &binary{pos, "AND", left, right}
+		left = &operation{pos, "AND", left, right}
 	}
 	return left, err
 }
@@ -94,7 +94,7 @@ func (p *parser) predicate() (expression, error) {
 		if n := p.peek(); n.kind == symbol && comparisons[n.text] {
 			return nil, failAt(n.at, "comparisons cannot be chained; join them by AND")
 		}
-		return &binary{pos, op, x, right}, nil
+		return &operation{pos, op, x, right}, nil
 	}
 	not := false
 	if p.at("NOT") && (p.ahead(1).is("BETWEEN") || p.ahead(1).is("IN") || p.ahead(1).is("LIKE")) {
@@ -162,7 +162,7 @@ func (p *parser) value() (expression, error) {
 		pos := node(p.next().at)
 		var right expression
 		right, err = p.sum()
-		left = &binary{pos, "||", left, right}
+		left = &operation{pos, "||", left, right}
 	}
 	return left, err
 }
@@ -173,7 +173,7 @@ func (p *parser) sum() (expression, error) {
 		t := p.next()
 		var right expression
 		right, err = p.product()
-		left = &binary{node(t.at), t.text, left, right}
+		left = &operation{node(t.at), t.text, left, right}
 	}
 	return left, err
 }
@@ -184,7 +184,7 @@ func (p *parser) product() (expression, error) {
 		t := p.next()
 		var right expression
 		right, err = p.signed()
-		left = &binary{node(t.at), t.text, left, right}
+		left = &operation{node(t.at), t.text, left, right}
 	}
 	return left, err
 }
@@ -859,6 +859,9 @@ func (p *parser) dataType() (*dataType, error) {
 	t := p.next()
 	if t.kind != word {
 		return nil, failAt(t.at, "expected a type, not %s", t.describe())
+	}
+	if p.variables && len(t.key) == 1 {
+		return &dataType{kind: variableType, zone: t.key}, nil
 	}
 	if kind, ok := simpleTypes[t.key]; ok {
 		if t.key == "DOUBLE" {

@@ -11,6 +11,8 @@ type parser struct {
 	tokens []token
 	i      int
 	depth  int
+	// variables lets single letters stand for any type, as signatures have them.
+	variables bool
 	// retries bounds how often ( is read anew as a relation, which doubles
 	// the work with every level.
 	retries int

@@ -40,7 +40,7 @@ type (
 		op string
 		x  expression
 	}
-	binary struct { // AND OR + - * / % || = <> < <= > >=
+	operation struct { // AND OR + - * / % || = <> < <= > >=
 		node
 		op   string
 		l, r expression

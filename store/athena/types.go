@@ -34,6 +34,7 @@ const (
 	uuidType
 	ipType
 	functionType // a lambda, which is no value
+	variableType // in signatures: any type, by the name in zone
 )
 
 // dataType is a type of Trino's. p is the precision of decimal, timestamp and
