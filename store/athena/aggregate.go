@@ -7,12 +7,12 @@ import (
 
 const aggregateSignatures = `
 	count(T) bigint = count($1)
-	count_if(boolean) bigint = count_if($1) | CAST(% AS BIGINT)
-	sum(bigint) bigint = sum($1) | CAST(% AS BIGINT)
-	sum(real) real = sum(CAST($1 AS DOUBLE)) | CAST(% AS FLOAT)
+	count_if(boolean) bigint = count_if($1) then CAST(% AS BIGINT)
+	sum(bigint) bigint = sum($1) then CAST(% AS BIGINT)
+	sum(real) real = sum(CAST($1 AS DOUBLE)) then CAST(% AS FLOAT)
 	sum(double) double = sum($1)
 	avg(bigint) double = avg($1)
-	avg(real) real = avg(CAST($1 AS DOUBLE)) | CAST(% AS FLOAT)
+	avg(real) real = avg(CAST($1 AS DOUBLE)) then CAST(% AS FLOAT)
 	avg(double) double = avg($1)
 	bool_and|every(boolean) boolean = bool_and($1)
 	bool_or(boolean) boolean = bool_or($1)
@@ -20,9 +20,9 @@ const aggregateSignatures = `
 	array_agg(T) array(T) = list($1)
 	approx_distinct(T) bigint = count(DISTINCT $1)
 	approx_distinct(T, double) bigint = count(DISTINCT $1)
-	approx_percentile(bigint, double) bigint = quantile_disc($1, $2)
-	approx_percentile(bigint, array(double)) array(bigint) = quantile_disc($1, $2)
-	approx_percentile(real, double) real = quantile_cont($1, $2) | CAST(% AS FLOAT)
+	approx_percentile(bigint, double) bigint = quantile_disc($1, least($2 + 1e-9, 1e0))
+	approx_percentile(bigint, array(double)) array(bigint) = quantile_disc($1, list_transform($2, lambda p_: least(p_ + 1e-9, 1e0)))
+	approx_percentile(real, double) real = quantile_cont($1, $2) then CAST(% AS FLOAT)
 	approx_percentile(double, double) double = quantile_cont($1, $2)
 	approx_percentile(double, array(double)) array(double) = quantile_cont($1, $2)
 	stddev|stddev_samp(double) double = stddev_samp($1)
@@ -34,12 +34,12 @@ const aggregateSignatures = `
 	covar_samp(double, double) double = covar_samp($1, $2)
 	regr_slope(double, double) double = regr_slope($1, $2)
 	regr_intercept(double, double) double = regr_intercept($1, $2)
-	geometric_mean(double) double = avg(trino_ln($1)) | exp(%)
+	geometric_mean(double) double = avg(trino_ln($1)) then exp(%)
 	bitwise_and_agg(bigint) bigint = bit_and($1)
 	bitwise_or_agg(bigint) bigint = bit_or($1)
 	bitwise_xor_agg(bigint) bigint = bit_xor($1)
-	map_union(map(K, V)) map(K, V) = list($1) | trino_map_union(%)
-	histogram(T) map(T, bigint) = list($1) | trino_histogram(%)
+	map_union(map(K, V)) map(K, V) = list($1) then trino_map_union(%)
+	histogram(T) map(T, bigint) = histogram($1) then CAST(% AS $T)
 `
 
 // aggregateForm and aggregateForms are the aggregates that a line of SQL cannot say.
@@ -248,7 +248,7 @@ func (c *compiler) aggregate(x *call, over string, s *scope) (value, error) {
 	}
 	sql += over
 	if form.after != "" {
-		sql = strings.ReplaceAll(form.after, "%", sql)
+		sql = strings.ReplaceAll(strings.ReplaceAll(form.after, "$T", result.duck()), "%", sql)
 	}
 	finite := len(args) > 0 && args[0].finite && (x.name == "min" || x.name == "max" || x.name == "avg" || x.name == "sum" ||
 		x.name == "min_by" || x.name == "max_by" || x.name == "arbitrary")

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -328,7 +329,7 @@ func canonicalDuck(v any, t *dataType) string {
 	case int8, int16, int32, int64, uint64, uint8, *big.Int:
 		return "#" + fmt.Sprint(v)
 	case float32:
-		return "#" + javaDouble(float64(v))
+		return "#" + strconv.FormatFloat(float64(v), 'g', -1, 32)
 	case float64:
 		return "#" + javaDouble(v)
 	case duckdb.Decimal:

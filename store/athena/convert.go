@@ -165,7 +165,7 @@ func (c *compiler) convert(at expression, v value, from, to *dataType) (string, 
 			return sql, nil
 		}
 		text, err := c.toJSON(at, sql, from)
-		return "CAST(" + text + " AS JSON)", err
+		return "CAST(" + text + " AS VARCHAR)", err
 	case from.kind == jsonType:
 		return c.fromJSON(at, sql, to)
 	case to.is(arrayType, mapType, rowType):

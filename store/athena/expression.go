@@ -230,7 +230,7 @@ func (c *compiler) typedLiteral(l *typedLiteral) (value, error) {
 		if err != nil {
 			return v, failAt(l.at(), "'%s' is not a valid JSON literal", l.text)
 		}
-		return value{sql: "CAST(" + quoteText(encodeJSON(doc)) + " AS JSON)", typ: l.typ, constant: true}, nil
+		return value{sql: "CAST(" + quoteText(encodeJSON(doc)) + " AS VARCHAR)", typ: l.typ, constant: true}, nil
 	}
 	return c.cast(l, v, l.typ, false)
 }

@@ -68,6 +68,8 @@ func (c *compiler) fromJSON(at expression, sql string, to *dataType) (string, er
 		return "CAST(trino_json_to(CAST(" + sql + " AS VARCHAR), '" + kind + "') AS " + to.duck() + ")", nil
 	}
 	switch to.kind {
+	case jsonType:
+		return sql, nil
 	case varcharType:
 		out := "trino_json_to(CAST(" + sql + " AS VARCHAR), 'varchar')"
 		if to.p >= 0 {
@@ -89,7 +91,7 @@ func (c *compiler) fromJSON(at expression, sql string, to *dataType) (string, er
 		return rounded(out, 6, to.p), nil
 	case arrayType:
 		p := c.parameter()
-		item, err := c.fromJSON(at, "CAST("+p+" AS JSON)", to.elem)
+		item, err := c.fromJSON(at, "CAST("+p+" AS VARCHAR)", to.elem)
 		return "list_transform(trino_json_items(CAST(" + sql + " AS VARCHAR)), lambda " + p + ": " + item + ")", err
 	case mapType:
 		m, p, q := c.parameter(), c.parameter(), c.parameter()
@@ -97,7 +99,7 @@ func (c *compiler) fromJSON(at expression, sql string, to *dataType) (string, er
 		if err != nil {
 			return "", err
 		}
-		item, err := c.fromJSON(at, "CAST("+q+" AS JSON)", to.elem)
+		item, err := c.fromJSON(at, "CAST("+q+" AS VARCHAR)", to.elem)
 		if err != nil {
 			return "", err
 		}
@@ -110,7 +112,7 @@ func (c *compiler) fromJSON(at expression, sql string, to *dataType) (string, er
 		parts := make([]string, len(to.fields))
 		for i, f := range to.fields {
 			names[i] = f.name
-			item, err := c.fromJSON(at, "CAST("+m+"["+itoa(i+1)+"] AS JSON)", f.typ)
+			item, err := c.fromJSON(at, "CAST("+m+"["+itoa(i+1)+"] AS VARCHAR)", f.typ)
 			if err != nil {
 				return "", err
 			}

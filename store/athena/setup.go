@@ -40,7 +40,6 @@ var macros = []string{
 	`CREATE MACRO trino_multimap_agg(l) AS CASE WHEN l IS NULL THEN NULL ELSE MAP(trino_keys(l), list_transform(trino_keys(l), lambda key_: list_transform(list_filter(l, lambda e_: struct_extract(e_, 'key') = key_), lambda e_: struct_extract(e_, 'value')))) END`,
 	`CREATE MACRO trino_map_union(l) AS list_reduce(list_filter(l, lambda m_: m_ IS NOT NULL), lambda a_, b_: map_concat(b_, a_))`,
 	`CREATE MACRO trino_given(l) AS list_filter(l, lambda g_: g_ IS NOT NULL)`,
-	`CREATE MACRO trino_histogram(l) AS CASE WHEN l IS NULL THEN NULL ELSE CAST(list_histogram(trino_given(l)) AS MAP(VARCHAR, BIGINT)) END`,
 	`CREATE MACRO trino_position(l, x) AS CASE WHEN l IS NULL OR x IS NULL THEN NULL ELSE CAST(coalesce(list_position(l, x), 0) AS BIGINT) END`,
 	`CREATE MACRO trino_contains(l, x) AS CASE WHEN l IS NULL OR x IS NULL THEN NULL WHEN list_contains(l, x) THEN true WHEN list_count(l) < len(l) THEN NULL ELSE false END`,
 	`CREATE MACRO trino_intersect(a, b) AS CASE WHEN b IS NULL THEN NULL ELSE trino_distinct(list_filter(a, lambda x_: trino_first(b, x_) > 0)) END`,

@@ -13,7 +13,8 @@ import (
 //
 // A last parameter "type..." may be repeated. A single letter is any type, the
 // same wherever the letter stands. An aggregate's SQL ends behind the call;
-// what is to be done with its result follows |, with % for the result.
+// what is to be done with its result follows then, with % for the result.
+// $T is the result's type in DuckDB.
 type signature struct {
 	name     string
 	params   []*dataType
@@ -41,7 +42,7 @@ func parseSignatures(text string) signatureTable {
 		end := strings.LastIndex(rest, ") ")
 		params, result := rest[:end], rest[end+2:]
 		s := signature{sql: sql}
-		s.sql, s.after, _ = strings.Cut(sql, " | ")
+		s.sql, s.after, _ = strings.Cut(sql, " then ")
 		if strings.HasSuffix(params, "...") {
 			s.variadic, params = true, strings.TrimSuffix(params, "...")
 		}
@@ -283,7 +284,7 @@ func (c *compiler) call(x *call, s *scope) (value, error) {
 	if err != nil {
 		return value{}, err
 	}
-	return value{sql: fill(form.sql, args), typ: result, finite: result.kind != doubleType}, nil
+	return value{sql: fill(strings.ReplaceAll(form.sql, "$T", result.duck()), args), typ: result, finite: result.kind != doubleType}, nil
 }
 
 func arguments(least, most int) string {

@@ -164,8 +164,6 @@ func (t *dataType) duck() string {
 		return "TIMESTAMPTZ"
 	case dayInterval, monthInterval:
 		return "INTERVAL"
-	case jsonType:
-		return "JSON"
 	case arrayType:
 		return t.elem.duck() + "[]"
 	case mapType:
