@@ -177,7 +177,7 @@ recording unless you say so.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	_ = root.RegisterFlagCompletionFunc("feed", cobra.FixedCompletions([]string{"sim", "replay", "yahoo", "alphavantage"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = root.RegisterFlagCompletionFunc("speed", cobra.FixedCompletions([]string{"1", "10", "max"}, cobra.ShellCompDirectiveNoFileComp))
-	root.AddCommand(newRun(&o), newSQL(&o), newConfig(&o), newDoctor(&o), newStop(&o), newVersion())
+	root.AddCommand(newRun(&o), newSQL(&o), newCatalog(&o), newConfig(&o), newDoctor(&o), newStop(&o), newVersion())
 	for _, cmd := range root.Commands() {
 		markUsage(cmd)
 	}
