@@ -167,7 +167,17 @@ func (e *Engine) SetPrediction(p *market.Prediction) {
 
 // Quiet says that what follows is history, brought to know what was before: it
 // is remembered, and no rule is judged by it.
-func (e *Engine) Quiet(quiet bool) { e.quiet = quiet }
+// History is coarse: what is asked of single seconds begins anew after it.
+func (e *Engine) Quiet(quiet bool) {
+	if e.quiet && !quiet {
+		for _, s := range e.order {
+			for _, st := range e.closing[market.Second] {
+				st.reset(s.memory[st.at : st.at+st.size()])
+			}
+		}
+	}
+	e.quiet = quiet
+}
 
 // Tick takes a tick that is believed; ticks of a symbol come in the order of
 // their times, and one that comes late adds to the day's volume alone.
