@@ -85,7 +85,7 @@ func (v *sqlView) offerExample() {
 		symbol = "AAPL"
 	}
 	text := "-- r runs this, c draws it, e lets you write\nselect time, close, volume\nfrom bars\nwhere symbol = '" + symbol +
-		"' and interval = '1m'\norder by time desc\nlimit 390"
+		"' and interval = '1m'\norder by time desc\nlimit 120"
 	if text != t.example {
 		t.example, t.editor = text, newEditor(text)
 		t.editor.move(0)
