@@ -116,12 +116,12 @@ func sqlModel(t testing.TB, f SQL, w, h int) (*Model, *sqlView) {
 	m.saving = true // no timers among the commands
 	press(m, "4")
 	v := m.pane().(*sqlView)
-	settle(m, v.Update(Tick{demoNow}))
+	answer(m, v.Update(Tick{demoNow}))
 	return m, v
 }
 
-// settle runs commands and what they lead to until nothing is left.
-func settle(m *Model, cmd tea.Cmd) {
+// answer runs commands and what they lead to until nothing is left.
+func answer(m *Model, cmd tea.Cmd) {
 	work := []tea.Cmd{cmd}
 	for n := 0; len(work) > 0 && n < 10_000; n++ {
 		c := work[0]
@@ -142,7 +142,7 @@ func settle(m *Model, cmd tea.Cmd) {
 
 func hit(m *Model, keys ...string) {
 	for _, k := range keys {
-		settle(m, press(m, k))
+		answer(m, press(m, k))
 	}
 }
 
@@ -259,7 +259,7 @@ func TestSQLEscapeStopsAtOnce(t *testing.T) {
 	if v.tab().run != nil {
 		t.Error("esc has not stopped it")
 	}
-	settle(m, cmd) // the late answer
+	answer(m, cmd) // the late answer
 	if v.tab().grid != nil {
 		t.Error("a late answer was shown")
 	}
@@ -277,7 +277,7 @@ func TestSQLCapAndTrueCount(t *testing.T) {
 	began := v.Update(sqlBegan{r.request, &fakeAnswer{f: f}, nil})
 	_ = cmd
 	v.tab().grid.rows.bytes = maxSQLBytes
-	settle(m, began)
+	answer(m, began)
 	if s := shown(t, m); !strings.Contains(s, "the first 200 of 23,400,000 rows") {
 		t.Error(s)
 	}
@@ -523,7 +523,7 @@ func FuzzSQLEditor(f *testing.F) {
 			}
 			cmd := press(m, name)
 			if name == "ctrl+j" || name == "s" || name == "S" {
-				settle(m, cmd)
+				answer(m, cmd)
 			}
 			for _, tab := range v.tabs {
 				if e := tab.editor; e.cursor < 0 || e.cursor > len(e.runes) {

@@ -55,6 +55,9 @@ var verbs = [...]verbSpec{
 	{"group", "NAME", "a tab above the watchlist", 1},
 	{"sort", "COLUMN", "by own, symbol, last, change, volume, bid, ask, rate, high, low, prediction", 1},
 	{"layout", "NAME | save NAME | delete NAME", "named layouts", 1},
+	{"compare", "SYMBOLS | off", "chart symbols together, in per cent", 0},
+	{"goto", "DATE TIME | now", "chart a moment: 2026-11-20 14:30, 14:30, -2h", 1},
+	{"study", "NAMES", "indicators on or off: sma20 sma50 ema12 ema26 vwap bollinger rsi macd volume", 1},
 	{"zone", "exchange|utc|local", "time zone of clocks and axes", 1},
 	{"colours", "auto|dark|light|blind|normal|red-up|green-up", "palette", 1},
 	{"ascii", "on|off", "no glyphs beyond ASCII", 1},
@@ -234,8 +237,14 @@ func completions(text string, d *Desk) []choice {
 				add(l.Name, plural(len(l.Symbols), "symbol"))
 			}
 		}
-	case v.name == "watch", v.name == "add", v.name == "drop":
+	case v.name == "watch", v.name == "add", v.name == "drop", v.name == "compare":
 		symbols()
+	case v.name == "study":
+		for i := range studyNames {
+			if strings.HasPrefix(studyNames[i].key, last) {
+				add(studyNames[i].key, studyNames[i].note)
+			}
+		}
 	case v.name == "group":
 		options(d.groupNames...)
 	case v.name == "sort":
@@ -294,6 +303,9 @@ func (m *Model) verb(a ask) tea.Cmd {
 		}
 		m.retheme()
 		d.Keep()
+	case "compare", "goto", "study":
+		m.show("chart")
+		return m.deliver(a)
 	case "save", "open", "forget", "export":
 		m.show("sql")
 		return m.deliver(a)
