@@ -113,7 +113,7 @@ func (v *sqlView) Keys() []Action {
 	case v.writing && v.popup.open():
 		return []Action{Complete, ChooseNext, ChoosePrevious, Submit, Escape}
 	case v.writing:
-		return []Action{Submit, Complete, SearchHistory, TextBacktest, TextUndo, TextRedo, Escape}
+		return []Action{Submit, Complete, SearchHistory, TextBacktest, TextUndo, Escape}
 	case t.grid != nil && t.grid.finding:
 		return []Action{Enter, Escape}
 	case t.run != nil:
