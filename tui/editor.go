@@ -406,6 +406,9 @@ func (e *editor) draw(c *canvas, high int, active bool, wrong int) {
 	gutter := max(len(plainNumber(count)), 2) + 3
 	wide := max(c.width-gutter-1, 1)
 	e.scroll(wide, high)
+	if !active && wrong < 0 {
+		e.left = 0 // who only reads begins at the beginning
+	}
 	tokens := e.lex()
 	open, partner := -1, -1
 	if active {
@@ -428,9 +431,12 @@ func (e *editor) draw(c *canvas, high int, active bool, wrong int) {
 			numberInk = c.bold(Down)
 		}
 		c.number(numberInk, plainNumber(line+1), gutter-1)
-		if marked {
+		switch {
+		case marked:
 			c.put(c.bold(Down), "›")
-		} else {
+		case e.left > 0 && i < end:
+			c.put(c.on(Muted), "…")
+		default:
 			c.gap(1)
 		}
 		x, left := 0, e.left

@@ -387,7 +387,7 @@ func (v *sqlView) drawPopup(out string, w, h, top, high int) string {
 		c.put(c.on(Accent), mark)
 		c.cell(ink, wholeCell(ch.text, text), text+1)
 		c.cell(c.on(Muted), ch.kind, kind+2)
-		c.cell(c.on(Muted), wholeCell(ch.note, max(c.room()-1, 0)), c.room())
+		c.cell(c.on(Muted), wholeCell(ch.note, max(c.room()-1, 0)), c.room()-1)
 		c.end()
 	}
 	lines := strings.Split(out, "\n")

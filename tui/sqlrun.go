@@ -326,9 +326,12 @@ func (v *sqlView) exportDone(msg sqlExported) {
 			what = plural(int(e.Rows), "row") + ", " + what
 		}
 		t.exported = what + " in " + e.Path
-		t.fetch = "scp " + e.Host + ":" + shellQuoted(e.Path) + " ."
+		t.fetch = e.Fetch()
 	}
 }
+
+// Fetch is the command that brings the file to where the analyst sits.
+func (e SQLExport) Fetch() string { return "scp " + e.Host + ":" + shellQuoted(e.Path) + " ." }
 
 // shellQuoted is a path as a shell takes it.
 func shellQuoted(path string) string {

@@ -85,7 +85,7 @@ func (v *sqlView) offerExample() {
 		symbol = "AAPL"
 	}
 	text := "-- r runs this, c draws it, e lets you write\nselect time, close, volume\nfrom bars\nwhere symbol = '" + symbol +
-		"' and interval = '1m'\norder by time desc\nlimit 390"
+		"' and interval = '1m'\norder by time desc\nlimit 120"
 	if text != t.example {
 		t.example, t.editor = text, newEditor(text)
 		t.editor.move(0)
@@ -113,7 +113,7 @@ func (v *sqlView) Keys() []Action {
 	case v.writing && v.popup.open():
 		return []Action{Complete, ChooseNext, ChoosePrevious, Submit, Escape}
 	case v.writing:
-		return []Action{Submit, Complete, SearchHistory, TextBacktest, TextUndo, TextRedo, Escape}
+		return []Action{Submit, Complete, SearchHistory, TextBacktest, TextUndo, Escape}
 	case t.grid != nil && t.grid.finding:
 		return []Action{Enter, Escape}
 	case t.run != nil:

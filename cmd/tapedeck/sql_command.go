@@ -23,13 +23,16 @@ func newSQL(o *options) *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "sql [STATEMENT]",
-		Short: "Ask one question in SQL over the lake and the current minutes",
+		Short: "Ask in SQL over the lake and the current minutes",
 		Long: `Runs one read-only statement over the tables ticks, bars, features, alerts,
 predictions and dead_letters: the lake and what the log holds beyond it, whether
-or not a pipeline runs. The SQL is Athena's (Trino's), see docs/sql.md. The statement is the argument, --file, or standard input.
+or not a pipeline runs. The SQL is Athena's (Trino's), see docs/sql.md. The
+statement is the argument, --file, or standard input; on a terminal and without
+any of them it is a shell that asks.
 
 Times are UTC. bars and features have a column interval: 1s 1m 5m 15m 1h 1d.`,
 		Example: `  tapedeck sql "SELECT symbol, max(price) FROM ticks GROUP BY symbol ORDER BY 2 DESC LIMIT 10"
+  tapedeck sql                                  # a shell
   tapedeck sql --format csv --file query.sql > result.csv
   tapedeck sql --format parquet "SELECT * FROM bars WHERE interval = '1m'" > bars.parquet`,
 		Args: cobra.MaximumNArgs(1),
@@ -43,6 +46,13 @@ Times are UTC. bars and features have a column interval: 1s 1m 5m 15m 1h 1d.`,
 			}
 			if dialect != "athena" && dialect != "duckdb" {
 				return usageError{fmt.Errorf("--dialect: %q is not a dialect; athena or duckdb", dialect)}
+			}
+			if f, ok := cmd.InOrStdin().(*os.File); ok && len(args) == 0 && file == "" && isTerminal(f) && isTerminal(cmd.OutOrStdout()) {
+				c, err := o.config()
+				if err != nil {
+					return err
+				}
+				return runShell(cmd.Context(), c, limit, format)
 			}
 			statement, err := readStatement(args, file, cmd.InOrStdin())
 			if err != nil {
