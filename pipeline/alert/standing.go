@@ -30,6 +30,7 @@ func (e *Engine) Standing(rule string) []Standing {
 			if in.rule != r || r.paused != "" {
 				continue
 			}
+			s.now = market.Time(s.memory[placeAt])
 			f := e.over(s)
 			f.m, f.peek = in.memory, true
 			holds := r.holds(f)
