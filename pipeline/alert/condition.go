@@ -44,7 +44,6 @@ type value struct {
 	unit      unit
 	constant  bool // number is literal
 	literal   float64
-	percent   bool   // written with a percent sign
 	quoted    string // of a text literal
 	isQuoted  bool
 	remembers bool // must be evaluated each time, since it looks at changes
@@ -205,7 +204,7 @@ func (c *condition) compile(n ast.Node) (value, error) {
 func (c *condition) literal(n ast.Node, v float64) value {
 	out := value{constant: true, literal: v}
 	if c.percents[n.Location().From] {
-		out.literal, out.unit, out.percent = v/100, fraction, true
+		out.literal, out.unit = v/100, fraction
 	}
 	v = out.literal
 	out.number = func(*frame) float64 { return v }

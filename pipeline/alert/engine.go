@@ -12,6 +12,11 @@ import (
 // time does not reach across it, since a gap at the open is no fast move.
 const pause = time.Hour
 
+// clockGap is the longest time between two clocks of a source that runs: after
+// a longer one (a suspended machine, a jump in a recording) no symbol is stale
+// merely because nobody was there to see its ticks.
+const clockGap = time.Minute
+
 // Config is what an engine knows of symbols. Each function may be nil.
 type Config struct {
 	Calendar func(symbol string) *market.Calendar // nil: every market is always open
@@ -36,6 +41,8 @@ type Engine struct {
 	unused  int                             // of them, of studies that nobody asks for any more
 
 	endpoint endpoint
+	clock    market.Time    // the newest clock
+	running  market.Time    // since when clocks came without a gap
 	resolved []market.Alert // of rules that were changed; told at the next event
 	quiet    bool
 	frame    frame
@@ -60,7 +67,8 @@ type symbol struct {
 	onTick    []int32
 	onClock   []int32
 	onBar     [len(market.Intervals)][]int32
-	waiting   int // instances that a clock may move
+	waiting   int         // instances that a clock may move
+	now       market.Time // of the event in hand
 	dayFrom   market.Time
 	dayTo     market.Time
 }
@@ -80,7 +88,7 @@ func (e *Engine) clear() {
 	e.rules, e.order, e.looking, e.resolved = nil, nil, nil, nil
 	e.symbols, e.studies = map[string]*symbol{}, map[question]*study{}
 	e.closing = [len(market.Intervals)][]*study{}
-	e.size, e.unused, e.endpoint = places, 0, endpoint{}
+	e.size, e.unused, e.endpoint, e.clock, e.running = places, 0, endpoint{}, 0, 0
 	e.all = e.newSymbol("")
 }
 
@@ -201,6 +209,7 @@ func (e *Engine) Tick(t *market.Tick, emit func(*market.Alert)) {
 	m[placeBid], m[placeAsk] = orUnknown(t.Bid), orUnknown(t.Ask)
 	m[placeLast] = float64(t.Time)
 	m[placeAt] = max(m[placeAt], float64(t.Time))
+	s.now = market.Time(m[placeAt])
 	for _, st := range e.looking {
 		if st.kind == studyPast {
 			st.pastNext(m[st.at:st.at+st.size()], t.Time, t.Price)
@@ -231,7 +240,12 @@ func (e *Engine) Bar(b *market.Bar, emit func(*market.Alert)) {
 	if b.Interval != market.Day {
 		end = b.Time.Add(b.Interval.Length())
 	}
-	s.memory[placeAt] = max(s.memory[placeAt], float64(end))
+	// The end of a source closes bars before their time, so that a bar does not
+	// move the time on, unless nothing else does.
+	if s.memory[placeLast] == 0 {
+		s.memory[placeAt] = max(s.memory[placeAt], float64(end))
+	}
+	s.now = max(market.Time(s.memory[placeAt]), end)
 	if list := e.closing[b.Interval]; len(list) > 0 {
 		day := b.Time
 		if b.Interval != market.Day {
@@ -250,6 +264,10 @@ func (e *Engine) Bar(b *market.Bar, emit func(*market.Alert)) {
 // (age, hours, for, keep_firing, expiry) is judged here.
 func (e *Engine) Clock(now market.Time, emit func(*market.Alert)) {
 	e.tell(emit)
+	if now.Sub(e.clock) > clockGap || now < e.clock {
+		e.running = now
+	}
+	e.clock = now
 	for _, r := range e.rules {
 		if r.rule.Expires != 0 && now >= r.rule.Expires && !r.expired {
 			r.expired = true
@@ -270,6 +288,7 @@ func (s *symbol) clock(e *Engine, now market.Time, emit func(*market.Alert)) {
 		return
 	}
 	s.memory[placeAt] = max(s.memory[placeAt], float64(now))
+	s.now = market.Time(s.memory[placeAt])
 	e.run(s, s.onClock, 0, emit)
 	for i := 0; s.waiting > 0 && i < len(s.instances); i++ {
 		in := &s.instances[i]
@@ -425,7 +444,8 @@ func (e *Engine) retire(r *armed) {
 				continue
 			}
 			if in.phase == firing {
-				a := e.alert(s, in, market.Resolved, market.Time(s.memory[placeAt]))
+				s.now = market.Time(s.memory[placeAt])
+				a := e.alert(s, in, market.Resolved, s.now)
 				a.Message = s.subject() + quoted(r.rule.Name) + " is no longer watched"
 				e.resolved = append(e.resolved, a)
 			}

@@ -16,7 +16,8 @@ type frame struct {
 	sector   string
 	calendar *market.Calendar
 	endpoint *endpoint
-	peek     bool // look, and remember nothing
+	running  market.Time // since when clocks came without a gap
+	peek     bool        // look, and remember nothing
 }
 
 // endpoint is what the engine was told of the model endpoint.
@@ -72,7 +73,7 @@ func (f *frame) local() time.Time {
 }
 
 // age is how many seconds ago the newest tick came, as far as the market was
-// open since; unknown while it is closed.
+// open and the clock ran since; unknown while the market is closed.
 func (f *frame) age() float64 {
 	last := market.Time(f.v[placeLast])
 	if last == 0 || f.calendar.Session(f.now) != market.Regular {
@@ -81,6 +82,7 @@ func (f *frame) age() float64 {
 	if open, _, ok := f.calendar.Regular(f.calendar.Day(f.now)); ok {
 		last = max(last, open)
 	}
+	last = max(last, f.running)
 	return max(0, f.now.Sub(last).Seconds())
 }
 

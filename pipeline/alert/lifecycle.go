@@ -85,18 +85,18 @@ func (e *Engine) runSome(s *symbol, list []int32, bar market.Time, emit func(*ma
 	return n
 }
 
-// over is the frame of a symbol at its newest time.
+// over is the frame of a symbol at the time of the event in hand.
 func (e *Engine) over(s *symbol) *frame {
 	f := &e.frame
-	f.peek = false
-	f.v, f.now, f.symbol, f.sector, f.calendar, f.endpoint = s.memory, market.Time(s.memory[placeAt]), s.name, s.sector, s.calendar, &e.endpoint
+	f.peek, f.running = false, e.running
+	f.v, f.now, f.symbol, f.sector, f.calendar, f.endpoint = s.memory, s.now, s.name, s.sector, s.calendar, &e.endpoint
 	return f
 }
 
 // step moves an instance on, given whether its condition holds. byClock says
 // that nothing but the time has moved.
 func (e *Engine) step(s *symbol, in *instance, holds fact, bar market.Time, byClock bool, emit func(*market.Alert)) {
-	r, now := in.rule, market.Time(s.memory[placeAt])
+	r, now := in.rule, s.now
 	if r.rule.Expires != 0 && now >= r.rule.Expires {
 		return
 	}
@@ -196,7 +196,7 @@ func (e *Engine) alert(s *symbol, in *instance, state market.AlertState, at mark
 		f := e.over(s)
 		f.m, f.peek = in.memory, true
 		value, threshold = r.shows.left(f), r.shows.right(f)
-		f.peek = false
+		f.peek, f.running = false, e.running
 	}
 	h := fnv.New128a()
 	h.Write([]byte(r.rule.Name))
@@ -225,7 +225,8 @@ func (e *Engine) resolveAll(r *armed, now market.Time, emit func(*market.Alert))
 			}
 			if in.phase == firing {
 				s.memory[placeAt] = max(s.memory[placeAt], float64(now))
-				e.fire(s, in, market.Resolved, market.Time(s.memory[placeAt]), emit)
+				s.now = market.Time(s.memory[placeAt])
+				e.fire(s, in, market.Resolved, s.now, emit)
 			}
 			in.phase, in.falseSince = idle, 0
 		}

@@ -66,7 +66,7 @@ func (r *armed) message(s *symbol, state market.AlertState, value, threshold flo
 		}
 		return s.subject() + grouped(value) + what + spoken(span) + to
 	case "volume_ratio":
-		return s.subject() + "volume of " + spoken(argument(0)) + " is " + decimal(round(value, 1)) + " times the average of the " + argument(1) + " before" + to
+		return s.subject() + "volume of " + spoken(argument(0)) + " is " + ratio(value) + " times the average of the " + argument(1) + " before" + to
 	case "age":
 		return s.subject() + "no tick for " + spell(time.Duration(value)*time.Second)
 	}
@@ -103,7 +103,7 @@ func shown(v float64, u unit) string {
 	case shares, count:
 		return grouped(v)
 	case fraction:
-		return decimal(round(v*100, 1)) + " %"
+		return strconv.FormatFloat(v*100, 'f', 1, 64) + " %"
 	case seconds:
 		return decimal(round(v, 0)) + " s"
 	}
@@ -123,6 +123,14 @@ func decimal(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 func round(v float64, places int) float64 {
 	k := math.Pow(10, float64(places))
 	return math.Round(v*k) / k
+}
+
+// ratio has a decimal where it is small, and commas where it is large.
+func ratio(v float64) string {
+	if v < 100 {
+		return decimal(round(v, 1))
+	}
+	return grouped(v)
 }
 
 // grouped is a whole number with commas.

@@ -52,7 +52,7 @@ func nearest(word string, words []string) string {
 	sort.Strings(words)
 	best, limit := "", max(1, utf8.RuneCountInString(word)/3)+1
 	for _, w := range words {
-		if d := distance(strings.ToLower(word), w, limit); d < limit {
+		if d := distance(strings.ToLower(word), strings.ToLower(w), limit); d < limit {
 			best, limit = w, d
 		}
 	}

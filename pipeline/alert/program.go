@@ -53,7 +53,6 @@ type Program struct {
 	moment       bool // true for moments, such as crossings
 	memory       int  // floats remembered for each symbol
 	questions    []question
-	parts        int
 }
 
 // Compile reads a rule. The error is a *Problem: it says which field is wrong,
@@ -88,7 +87,7 @@ func compile(rule market.Rule, world World, place func(question) int) (*Program,
 	}
 	p.shows, p.ticks, p.bars, p.clock, p.moment, p.memory = c.shows, c.ticks, c.bars, c.clock, c.moment, c.memory
 	p.global = c.global && !c.symbol
-	p.questions, p.parts = sorted(c.asked), c.nodes
+	p.questions = sorted(c.asked)
 	if !c.symbol && !c.global {
 		return nil, &Problem{Field: "when", Line: 1, Column: 1, Reason: "the condition looks at nothing that changes"}
 	}

@@ -29,7 +29,7 @@ type event struct {
 //	bar AAPL 1m 100 101 99 100.5 x500 @0s [rev 1]
 //	predict AAPL lstm 99 100 101 @0s
 //	endpoint down @5s                   or up
-//	clock @10s
+//	clock @10s [until 20s]
 //	expect firing AAPL NAME @10s [message TEXT]     what the event above told, in order
 func readScript(t *testing.T, text string) (events []*event, calendar *market.Calendar) {
 	t.Helper()
@@ -136,7 +136,14 @@ func readScript(t *testing.T, text string) (events []*event, calendar *market.Ca
 			add(func(e *Engine, _ func(*market.Alert)) error { e.SetEndpoint(up, since); return nil })
 		case "clock":
 			now := at(words[1])
-			add(func(e *Engine, emit func(*market.Alert)) error { e.Clock(now, emit); return nil })
+			last := now
+			if len(words) > 3 {
+				last = at(words[3])
+			}
+			for ; now <= last; now = now.Add(time.Second) {
+				one := now
+				add(func(e *Engine, emit func(*market.Alert)) error { e.Clock(one, emit); return nil })
+			}
 		case "expect":
 			last := events[len(events)-1]
 			head, message, _ := strings.Cut(name, " message ")

@@ -24,6 +24,8 @@ func (e *Engine) AppendState(dst []byte) []byte {
 	w := writer{append(dst, stateVersion)}
 	w.flag(e.endpoint.down)
 	w.int(int64(e.endpoint.since))
+	w.int(int64(e.clock))
+	w.int(int64(e.running))
 	w.int(int64(len(e.resolved)))
 	for i := range e.resolved {
 		w.bytes(market.EncodeAlert(&e.resolved[i]))
@@ -67,6 +69,7 @@ func (e *Engine) LoadState(src []byte) (rest []byte, err error) {
 func (e *Engine) load(r *reader) bool {
 	e.endpoint.down = r.flag()
 	e.endpoint.since = market.Time(r.int())
+	e.clock, e.running = market.Time(r.int()), market.Time(r.int())
 	for range r.count() {
 		var a market.Alert
 		if market.DecodeAlert(r.bytes(), &a) != nil {

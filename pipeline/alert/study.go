@@ -1,9 +1,7 @@
 package alert
 
 import (
-	"fmt"
 	"math"
-	"strings"
 	"time"
 
 	"tapedeck/pipeline/market"
@@ -332,23 +330,4 @@ func volatilityNext(m []float64, v float64) float64 {
 	ringPush(m[1:], math.Log(v/last))
 	n := float64(len(m) - 1 - ringHead)
 	return math.Sqrt(ringVariance(m[1:]) * n / (n - 1))
-}
-
-// String is the question as a rule would ask it.
-func (q question) String() string {
-	switch q.kind {
-	case studyPast, studyExtent:
-		return "price within " + spell(q.span)
-	case studyPrediction:
-		return fmt.Sprintf("prediction(%q)", q.model)
-	}
-	names := [...]string{"bar", "sma", "ema", "rsi", "macd", "atr", "vwap", "bollinger", "volatility", "volume_ratio"}
-	text := fmt.Sprintf("%s(%q", names[q.kind], q.interval)
-	if q.n > 0 {
-		text += fmt.Sprintf(", %d", q.n)
-	}
-	if q.slow > 0 {
-		text += fmt.Sprintf(", %d, %d", q.slow, q.signal)
-	}
-	return strings.TrimSpace(text) + ")"
 }

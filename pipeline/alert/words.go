@@ -145,6 +145,9 @@ func (c *condition) member(n *ast.MemberNode) (value, error) {
 			}
 		}
 	}
+	if loop, ok := n.Node.(*ast.BuiltinNode); ok {
+		return c.compile(loop)
+	}
 	return value{}, c.fail(n, `only bar("1m") and prediction("model") have fields`, "")
 }
 
