@@ -33,7 +33,8 @@ type computing struct {
 
 	next      int64    // offset of the next record
 	repeated  int64    // below it are records that were taken before a crash, perhaps
-	effects   []effect // to be repeated, from the log of effects
+	fresh     bool     // nothing was taken before: there is nothing to repeat
+	effects   []effect // to be repeated, from the log of effects, next first
 	edits     int      // rule edits of the book that have been looked at
 	ruleTexts map[string]string
 	held      map[int64][]byte // bytes of ticks that the cleaner holds back
@@ -64,6 +65,10 @@ type identity struct {
 const snapshotRecords = 40_000
 
 func (c *computing) Start(ctx context.Context) (int64, error) {
+	// What a worker before this one has handed on must be seen below.
+	if err := c.producer.Flush(ctx); err != nil {
+		return 0, fmt.Errorf("flush outputs: %w", err)
+	}
 	snap, effects, err := readSnapshot(ctx, c.log, c.partition)
 	if err != nil {
 		return 0, err
@@ -92,6 +97,8 @@ func (c *computing) Start(ctx context.Context) (int64, error) {
 	}
 	c.next = max(c.next, ranges[c.partition].Low)
 	c.repeated = ranges[c.partition].High
+	c.fresh = snap.next == 0 && len(effects) == 0 && len(c.written) == 0
+	c.applyEffects()
 	c.position = c.progress.hold("compute", kafka.Ticks, c.partition, c.next)
 	return c.next, nil
 }
@@ -172,21 +179,22 @@ func (c *computing) Idle(ctx context.Context, _ int64) error {
 
 // Stop leaves a snapshot, so that the next start goes on at once.
 func (c *computing) Stop(ctx context.Context) error {
-	if c.position == nil || c.failure != nil {
+	if c.position == nil {
 		return nil
 	}
 	defer c.progress.drop("compute", kafka.Ticks, c.partition)
+	if c.failure != nil || len(c.effects) > 0 {
+		return nil // the snapshot before stands
+	}
 	return c.snapshot(ctx)
 }
 
 // take works on one record of the log.
 func (c *computing) take(r *kafka.Record) {
-	c.record = r
-	for len(c.effects) > 0 && c.effects[0].offset <= r.Offset {
-		c.setRule(c.effects[0].rule)
-		c.effects = c.effects[1:]
-	}
+	c.record, c.next = r, r.Offset
+	c.applyEffects() // of offsets that hold no record
 	c.next = r.Offset + 1
+	defer c.applyEffects()
 	for _, h := range r.Headers {
 		if h.Key == headerReject {
 			c.deadLetter(r.Offset, r.Value, string(h.Value))

@@ -91,7 +91,12 @@ func (f *feeding) run(ctx context.Context) error {
 		group.Go(func() { failures[i] = f.runSource(ctx, source, rows[source.ID()]) })
 	}
 	group.Wait()
-	if err := errors.Join(failures...); err != nil {
+	if err := errors.Join(failures...); errors.Is(err, feed.ErrDamaged) {
+		// All that could be read has been; trying again would bring no more.
+		f.status.trouble(err.Error())
+		f.slog.Error("the feed has ended", "error", err)
+		f.progress.feedError.Store(&err)
+	} else if err != nil {
 		return err
 	}
 	f.progress.feedEnded.Store(true)
@@ -106,10 +111,11 @@ func (f *feeding) runSource(ctx context.Context, source feed.Source, rows map[in
 	}
 	s := &sink{ctx: ctx, producer: f.producer, source: source.Name(), id: []byte(source.ID()),
 		partitions: partitions, rows: rows, status: f.status, slog: f.slog, keys: map[string]keyed{}}
-	if err := source.Run(ctx, s); err != nil {
-		return fmt.Errorf("%s: %w", source.Name(), err)
+	err = source.Run(ctx, s)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", source.Name(), err)
 	}
-	return f.producer.Flush(ctx)
+	return errors.Join(err, f.producer.Flush(ctx))
 }
 
 // tail reads the last records of every partition: the newest time, the newest
