@@ -276,9 +276,19 @@ func (c *computing) alert(a *market.Alert) {
 	c.write(identity{topic: kafka.Alerts, symbol: a.ID}, a.Symbol, &c.alerts)
 }
 
+// A dead letter is a record of its own, longer than what it quotes.
+const (
+	letterBytes = 600_000
+	letterKey   = 256
+)
+
 func (c *computing) deadLetter(offset int64, value []byte, reason string) {
 	c.status.refused(reason)
+	if len(value) > letterBytes {
+		reason = fmt.Sprintf("%s (the first %d of its %d bytes)", reason, letterBytes, len(value))
+		value = value[:letterBytes]
+	}
 	d := market.DeadLetter{Topic: "ticks", Partition: c.partition, Offset: offset, Received: c.record.Time, Reason: reason, Value: value}
 	c.buf = append(c.buf[:0], market.EncodeDeadLetter(&d)...)
-	c.write(identity{topic: kafka.DeadLetters, time: market.Time(offset)}, string(c.record.Key), &c.deadLetters)
+	c.write(identity{topic: kafka.DeadLetters, time: market.Time(offset)}, string(c.record.Key[:min(len(c.record.Key), letterKey)]), &c.deadLetters)
 }

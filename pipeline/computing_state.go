@@ -61,9 +61,15 @@ func (c *computing) write(id identity, key string, count *atomic.Int64) {
 			return
 		}
 	}
-	count.Add(1)
-	c.status.out.Add(1)
-	if err := c.producer.ProduceContext(c.ctx, id.topic, c.partition, []byte(key), c.buf); err != nil && c.failure == nil {
+	err := c.producer.ProduceContext(c.ctx, id.topic, c.partition, []byte(key), c.buf)
+	switch {
+	case err == nil:
+		count.Add(1)
+		c.status.out.Add(1)
+	case errors.Is(err, kafka.ErrTooLarge): // it would be so for ever
+		c.status.trouble(err.Error())
+		c.slog.Error("an output is left out", "key", key, "error", err)
+	case c.failure == nil:
 		c.failure = fmt.Errorf("write %s: %w", id.topic, err)
 	}
 }
