@@ -45,6 +45,12 @@ type computing struct {
 	since     int // records since the last snapshot
 	failure   error
 
+	// The methods as values, made once: each making would be an allocation.
+	onAccept func(*market.Tick, int64)
+	onReject func(int64, clean.Reason)
+	onBar    func(*market.Bar)
+	onAlert  func(*market.Alert)
+
 	slot     byte // of the newest snapshot
 	stateBuf []byte
 	buf      []byte
@@ -79,6 +85,7 @@ func (c *computing) Start(ctx context.Context) (int64, error) {
 	c.rulesOn = c.NewRules()
 	c.ruleTexts = map[string]string{}
 	c.held = map[int64][]byte{}
+	c.onAccept, c.onReject, c.onBar, c.onAlert = c.accept, c.reject, c.closed, c.alert
 	c.feature.Values = make([]float64, len(market.FeatureNames))
 	c.written = map[identity]struct{}{}
 	c.slot, c.next, c.effects, c.edits, c.since, c.failure = snap.slot, snap.next, effects, 0, 0, nil
@@ -202,9 +209,9 @@ func (c *computing) take(r *kafka.Record) {
 		}
 	}
 	if clock, ok := market.DecodeClock(r.Value); ok {
-		c.cleaner.Clock(clock, c.reject)
-		c.builder.Clock(clock.Time, clock.Source, clock.End, c.closed)
-		c.rulesOn.Clock(clock.Time, c.alert)
+		c.cleaner.Clock(clock, c.onReject)
+		c.builder.Clock(clock.Time, clock.Source, clock.End, c.onBar)
+		c.rulesOn.Clock(clock.Time, c.onAlert)
 		return
 	}
 	t := &c.tick
@@ -216,7 +223,7 @@ func (c *computing) take(r *kafka.Record) {
 		c.deadLetter(r.Offset, r.Value, "the record's key is not its symbol")
 		return
 	}
-	if c.cleaner.Clean(t, r.Offset, r.Time, c.accept, c.reject) {
+	if c.cleaner.Clean(t, r.Offset, r.Time, c.onAccept, c.onReject) {
 		c.held[r.Offset] = append([]byte(nil), r.Value...)
 	}
 }
@@ -228,8 +235,8 @@ func (c *computing) accept(t *market.Tick, offset int64) {
 	if clean.Excluded(t.Condition) {
 		return
 	}
-	c.builder.Add(t, c.closed)
-	c.rulesOn.Tick(t, c.alert)
+	c.builder.Add(t, c.onBar)
+	c.rulesOn.Tick(t, c.onAlert)
 }
 
 // reject makes a dead letter of a tick that is not believed.
@@ -250,7 +257,7 @@ func (c *computing) closed(b *market.Bar) {
 	if b.Revision == 0 {
 		c.computeFeatures(b)
 	}
-	c.rulesOn.Bar(b, c.alert)
+	c.rulesOn.Bar(b, c.onAlert)
 }
 
 func (c *computing) computeFeatures(b *market.Bar) {

@@ -206,10 +206,13 @@ func (brokenRules) LoadState([]byte) (rest []byte, err error) {
 	return nil, errors.New("damaged rules")
 }
 
-// loudRules say more of every tick than a record can hold.
+// loudRules say more of some ticks than a record can hold.
 type loudRules struct{ brokenRules }
 
 func (loudRules) Tick(t *market.Tick, emit func(*market.Alert)) {
+	if (t.Time-tapeStart)%10_000_000 != 0 {
+		return
+	}
 	emit(&market.Alert{ID: t.Time.String(), Symbol: t.Symbol, Message: strings.Repeat("!", 2<<20)})
 }
 

@@ -431,7 +431,7 @@ func TestKilledRunsEqualAQuietOne(t *testing.T) {
 	quiet, torn := t.TempDir(), t.TempDir()
 	live(quiet, 0)
 	random := rand.New(rand.NewPCG(uint64(os.Getpid()), 1))
-	kills, most := 0, 4
+	kills, most := 0, 3
 	if n, err := strconv.Atoi(os.Getenv("TAPEDECK_TEST_CRASH")); err == nil {
 		most = n
 	}
