@@ -79,15 +79,7 @@ func (c *computing) Start(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	c.cleaner = clean.New(c.runner.Clean, c.Calendar)
-	c.builder = bars.New(c.Calendar)
-	c.indicators = map[string]*indicator.Symbol{}
-	c.rulesOn = c.NewRules()
-	c.ruleTexts = map[string]string{}
-	c.held = map[int64][]byte{}
-	c.onAccept, c.onReject, c.onBar, c.onAlert = c.accept, c.reject, c.closed, c.alert
-	c.feature.Values = make([]float64, len(market.FeatureNames))
-	c.written = map[identity]struct{}{}
+	c.reset()
 	c.slot, c.next, c.effects, c.edits, c.since, c.failure = snap.slot, snap.next, effects, 0, 0, nil
 	c.snapped = time.Now()
 	if len(snap.state) > 0 {
@@ -108,6 +100,19 @@ func (c *computing) Start(ctx context.Context) (int64, error) {
 	c.applyEffects()
 	c.position = c.progress.hold("compute", kafka.Ticks, c.partition, c.next)
 	return c.next, nil
+}
+
+// reset makes everything that is computed as if nothing had come yet.
+func (c *computing) reset() {
+	c.cleaner = clean.New(c.runner.Clean, c.Calendar)
+	c.builder = bars.New(c.Calendar)
+	c.indicators = map[string]*indicator.Symbol{}
+	c.rulesOn = c.NewRules()
+	c.ruleTexts = map[string]string{}
+	c.held = map[int64][]byte{}
+	c.onAccept, c.onReject, c.onBar, c.onAlert = c.accept, c.reject, c.closed, c.alert
+	c.feature.Values = make([]float64, len(market.FeatureNames))
+	c.written = map[identity]struct{}{}
 }
 
 // readWritten notes the outputs that were written after the snapshot.
