@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tapedeck/pipeline/indicator"
 	"tapedeck/pipeline/kafka"
 	"tapedeck/pipeline/market"
 )
@@ -120,10 +119,17 @@ func (c *computing) snapshot(ctx context.Context) error {
 	return nil
 }
 
-// The state: rules in force, held ticks, then cleaner, builder, engine and the
-// indicators of each symbol, symbols in order so that equal states have equal bytes.
+// stateVersion is the first byte of a state.
+const stateVersion = 2
+
+// The state: whether history comes in, rules in force, held ticks, then cleaner, builder, engine and features.
 
 func (c *computing) appendState(dst []byte) []byte {
+	history := byte(0)
+	if c.history {
+		history = 1
+	}
+	dst = append(dst, stateVersion, history)
 	dst = binary.AppendUvarint(dst, uint64(len(c.ruleTexts)))
 	for _, name := range sortedKeys(c.ruleTexts) {
 		dst = appendText(dst, name)
@@ -142,17 +148,16 @@ func (c *computing) appendState(dst []byte) []byte {
 	dst = c.cleaner.AppendState(dst)
 	dst = c.builder.AppendState(dst)
 	dst = c.rulesOn.AppendState(dst)
-	dst = binary.AppendUvarint(dst, uint64(len(c.indicators)))
-	for _, symbol := range sortedKeys(c.indicators) {
-		dst = appendText(dst, symbol)
-		dst = c.indicators[symbol].AppendState(dst)
-	}
-	return dst
+	return c.indicators.appendState(dst)
 }
 
 func (c *computing) loadState(src []byte) (err error) {
 	fail := errors.New("the state is damaged")
-	n, src, ok := cutUvarint(src)
+	if len(src) < 2 || src[0] != stateVersion {
+		return errors.New("the state is of another version: start it once with the version that wrote it, and stop it in order; or use another --data DIR")
+	}
+	c.history = src[1] == 1
+	n, src, ok := cutUvarint(src[2:])
 	if !ok {
 		return fail
 	}
@@ -189,19 +194,9 @@ func (c *computing) loadState(src []byte) (err error) {
 	if src, err = c.rulesOn.LoadState(src); err != nil {
 		return err
 	}
-	if n, src, ok = cutUvarint(src); !ok {
-		return fail
-	}
-	for range n {
-		var symbol string
-		if symbol, src, ok = cutText(src); !ok || !market.ValidSymbol(symbol) {
-			return fail
-		}
-		state := indicator.NewSymbol()
-		if src, err = state.LoadState(src); err != nil {
-			return err
-		}
-		c.indicators[symbol] = state
+	c.rulesOn.Quiet(c.history)
+	if src, err = c.indicators.loadState(src); err != nil {
+		return err
 	}
 	if len(src) != 0 {
 		return fail

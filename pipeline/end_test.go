@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -108,8 +107,8 @@ func TestDamagedFeedIsAnErrorAfterAllIsDrained(t *testing.T) {
 	}
 }
 
-// A feed that cannot be opened, however often it is tried, ends the run.
-func TestFeedThatNeverOpensEndsTheRun(t *testing.T) {
+// A feed that cannot be opened ends the run.
+func TestFeedThatDoesNotOpenEndsTheRun(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("no such exchange")
 	_, err := runOnce(t, newLog(t), &memoryLake{}, func(c *Config) {
@@ -117,24 +116,6 @@ func TestFeedThatNeverOpensEndsTheRun(t *testing.T) {
 	})
 	if !errors.Is(err, broken) {
 		t.Errorf("the error is %v", err)
-	}
-}
-
-// A feed's trouble that passes does not.
-func TestFeedsTroubleThatPassesDoesNotEndTheRun(t *testing.T) {
-	t.Parallel()
-	var tries atomic.Int32
-	report, err := runOnce(t, newLog(t), &memoryLake{}, func(c *Config) {
-		c.Patience = time.Minute
-		c.Sources = func(context.Context, Resume) ([]feed.Source, error) {
-			if tries.Add(1) < 3 {
-				return nil, errors.New("not now")
-			}
-			return []feed.Source{shortStory{n: 300}}, nil
-		}
-	})
-	if err != nil || report.Ticks != 300 {
-		t.Error(report, err)
 	}
 }
 
@@ -198,6 +179,7 @@ func TestComputeThatComesNoFurtherEndsTheRun(t *testing.T) {
 type brokenRules struct{}
 
 func (brokenRules) SetRule(market.Rule) error              { return nil }
+func (brokenRules) Quiet(bool)                             {}
 func (brokenRules) Bar(*market.Bar, func(*market.Alert))   {}
 func (brokenRules) Tick(*market.Tick, func(*market.Alert)) {}
 func (brokenRules) Clock(market.Time, func(*market.Alert)) {}

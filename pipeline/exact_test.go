@@ -253,6 +253,7 @@ func (t *tripwire) Tick(tick *market.Tick, emit func(*market.Alert)) {
 	t.above[tick.Symbol] = above
 }
 
+func (t *tripwire) Quiet(bool)                                   {}
 func (t *tripwire) Bar(*market.Bar, func(*market.Alert))         {}
 func (t *tripwire) Clock(now market.Time, _ func(*market.Alert)) { t.clock.Store(int64(now)) }
 

@@ -68,6 +68,7 @@ type Rules interface {
 	Tick(t *market.Tick, emit func(*market.Alert))
 	Bar(b *market.Bar, emit func(*market.Alert))
 	Clock(now market.Time, emit func(*market.Alert))
+	Quiet(quiet bool) // what follows is history: remembered, and not judged
 	AppendState(dst []byte) []byte
 	LoadState(src []byte) (rest []byte, err error)
 }
@@ -82,8 +83,8 @@ type Report struct {
 // Run works until ctx is done or, with Once, until everything has drained. It
 // returns after an orderly end: everything handed on, flushed and in the lake.
 // Its error is what kept it from that: a stage that cannot go on or, with Once,
-// comes no further (see Patience), or a feed that ended with feed.ErrDamaged,
-// after all that could be read of it has drained.
+// comes no further (see Patience), or what the feed ended with, after all that
+// came of it has drained.
 func Run(ctx context.Context, config Config, log *kafka.Client, lake Archive, logger *slog.Logger) (Report, error) {
 	r := &runner{Config: config, log: log, lake: lake, slog: logger, progress: newProgress(), started: time.Now()}
 	if len(r.Stages) == 0 {
@@ -117,6 +118,8 @@ type runner struct {
 	producer *kafka.Producer
 	hopeless context.Context // ends, with the cause, when it is no use to go on
 	giveUp   context.CancelCauseFunc
+
+	feedEnd atomic.Pointer[error] // nil while the feed runs; then what went wrong, which may be nil
 
 	mu     sync.Mutex
 	status []*stageStatus
@@ -193,24 +196,30 @@ func (r *runner) run(ctx context.Context) (Report, error) {
 	}
 	stopStatus()
 	reporting.Wait()
-	if err := r.progress.feedError.Load(); err != nil && r.Once && failure == nil {
-		failure = *err
-	}
 	return r.report(), failure
 }
 
+// feedHasEnded notes that no more ticks come from here, and why not.
+func (r *runner) feedHasEnded(err error) { r.feedEnd.CompareAndSwap(nil, &err) }
+
 // drained waits until the feed has ended and compute has worked through all
-// that came of it. The archive's own end takes the rest to the lake.
+// that came of it, and gives what went wrong with the feed. The archive's own
+// end takes the rest to the lake.
 func (r *runner) drained(ctx context.Context) error {
-	for r.has("feed") && !r.progress.feedEnded.Load() {
+	for r.has("feed") && r.feedEnd.Load() == nil {
 		if err := pause(ctx); err != nil {
 			return err
 		}
 	}
-	if !r.has("compute") {
-		return nil
+	if r.has("compute") {
+		if err := r.caughtUp(ctx, "compute", kafka.Ticks, true); err != nil {
+			return err
+		}
 	}
-	return r.caughtUp(ctx, "compute", kafka.Ticks, true)
+	if err := r.feedEnd.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // caughtUp waits until a stage has taken everything that topic holds now, in
@@ -253,7 +262,7 @@ func (r *runner) ends(ctx context.Context, topic string) ([]int64, error) {
 func (r *runner) feed(ctx context.Context) error {
 	status := r.newStatus("feed")
 	return r.log.RunGroup(ctx, r.group("feed", kafka.Feeds, status), func(int32) kafka.Worker {
-		return &feeding{log: r.log, producer: r.producer, sources: r.Sources, slog: r.slog, status: status, progress: r.progress}
+		return &feeding{log: r.log, producer: r.producer, sources: r.Sources, slog: r.slog, status: status, ended: r.feedHasEnded}
 	})
 }
 

@@ -11,8 +11,6 @@ type progress struct {
 	mu        sync.Mutex
 	positions map[placed]*atomic.Int64
 	best      map[placed]int64 // the furthest that workers before have come
-	feedEnded atomic.Bool
-	feedError atomic.Pointer[error] // what the feed ended with, set before feedEnded; nil is well
 }
 
 type placed struct {

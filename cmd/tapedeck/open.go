@@ -66,7 +66,7 @@ func (p *place) hold(ctx context.Context, c Config, logger *slog.Logger) (h *hel
 		return h, err
 	}
 	h.run = runFile{Version: version, PID: os.Getpid(), Started: time.Now(), Feed: c.Feed, Brokers: config.Brokers,
-		Prefix: c.Kafka.Prefix, Lake: c.lakeLocation(p.dir)}
+		Prefix: c.prefix(), Lake: c.lakeLocation(p.dir)}
 	if h.broker != nil {
 		h.run.User, h.run.Password, h.run.Embedded = h.broker.User(), h.broker.Password(), true
 	}
@@ -101,7 +101,7 @@ func (h *held) close() error {
 func logConfig(c Config) kafka.Config {
 	config := kafka.DefaultConfig()
 	config.Brokers = c.Kafka.Brokers
-	config.Prefix = c.Kafka.Prefix
+	config.Prefix = c.prefix()
 	config.Partitions = c.Kafka.Partitions
 	config.Replication = c.Kafka.Replication
 	config.Security = kafka.Security{Protocol: strings.ToUpper(c.Kafka.Protocol), Mechanism: c.Kafka.Mechanism,

@@ -41,8 +41,8 @@ it lies in the lake, and prints what it did.`,
 					return usageError{fmt.Errorf("--stages: %q is not a stage; one of %s", stage, strings.Join(pipeline.Stages, ", "))}
 				}
 			}
-			if c.Feed == "replay" && len(c.Replay.Input) == 0 && (len(stages) == 0 || slices.Contains(stages, "feed")) {
-				return usageError{errors.New("--feed replay needs --input FILE")}
+			if c.Feed == "replay" && len(c.Replay.Input) == 0 && !c.recorded() && (len(stages) == 0 || slices.Contains(stages, "feed")) {
+				return usageError{errors.New("--feed replay needs --input FILE, or --from TIME for what the lake has recorded")}
 			}
 			return runPipeline(cmd.Context(), c, stages, once, cmd.OutOrStdout())
 		},

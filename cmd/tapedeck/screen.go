@@ -46,8 +46,8 @@ func runScreen(ctx context.Context, o *options) error {
 	if !isTerminal(os.Stdout) || !isTerminal(os.Stdin) {
 		return usageError{errors.New("the workstation needs a terminal; tapedeck run is the pipeline without a screen, see tapedeck --help")}
 	}
-	if c.Feed == "replay" && len(c.Replay.Input) == 0 {
-		return usageError{errors.New("--feed replay needs --input FILE")}
+	if c.Feed == "replay" && len(c.Replay.Input) == 0 && !c.recorded() {
+		return usageError{errors.New("--feed replay needs --input FILE, or --from TIME for what the lake has recorded")}
 	}
 	data, err := c.dataDir()
 	if err != nil {
@@ -84,6 +84,10 @@ func runScreen(ctx context.Context, o *options) error {
 	working.Go(func() { trimMemory(background, time.Minute) })
 	err = tui.Run(ctx, s.look(), tui.Data{
 		Board: s.board, History: s, DeadLetters: s, Pipeline: s, Calendar: calendar,
+		SQL: screenSQL{func() (*store.DB, error) {
+			db, _, err := s.db()
+			return db, err
+		}},
 		Company: func(symbol string) (name, sector string) {
 			company, _ := market.Lookup(symbol)
 			return company.Name, company.Sector
