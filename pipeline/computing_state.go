@@ -15,8 +15,10 @@ import (
 
 // takeEdits lets rule edits act: each is written to the state topic with the
 // offset at which it acts, before it does, so that every replay does the same.
+// An edit never acts among records that were there before this worker: what
+// they gave may be written already, and must not be contradicted.
 func (c *computing) takeEdits(ctx context.Context) error {
-	if len(c.effects) > 0 {
+	if len(c.effects) > 0 || !c.fresh && c.next < c.repeated {
 		return nil // the past is repeated first
 	}
 	edits, n := c.rules.since(c.edits)
@@ -31,6 +33,14 @@ func (c *computing) takeEdits(ctx context.Context) error {
 	}
 	c.edits = n
 	return nil
+}
+
+// applyEffects repeats the edits that acted before the record at next.
+func (c *computing) applyEffects() {
+	for len(c.effects) > 0 && c.effects[0].offset <= c.next {
+		c.setRule(c.effects[0].rule)
+		c.effects = c.effects[1:]
+	}
 }
 
 // setRule puts a rule in force. A rule that cannot be compiled here (a newer
@@ -50,14 +60,25 @@ func (c *computing) write(id identity, key string, count *atomic.Int64) {
 			return
 		}
 	}
-	count.Add(1)
-	c.status.out.Add(1)
-	if err := c.producer.ProduceContext(c.ctx, id.topic, c.partition, []byte(key), c.buf); err != nil && c.failure == nil {
+	err := c.producer.ProduceContext(c.ctx, id.topic, c.partition, []byte(key), c.buf)
+	switch {
+	case err == nil:
+		count.Add(1)
+		c.status.out.Add(1)
+	case errors.Is(err, kafka.ErrTooLarge): // it would be so for ever
+		c.status.trouble(err.Error())
+		c.slog.Error("an output is left out", "key", key, "error", err)
+	case c.failure == nil:
 		c.failure = fmt.Errorf("write %s: %w", id.topic, err)
 	}
 }
 
+// maybeSnapshot writes a snapshot when it is time. While edits wait to be
+// repeated there is none: it would make the log forget them.
 func (c *computing) maybeSnapshot(ctx context.Context) error {
+	if len(c.effects) > 0 {
+		return nil
+	}
 	if c.since >= snapshotRecords || c.since > 0 && time.Since(c.snapped) >= c.SnapshotEvery {
 		return c.snapshot(ctx)
 	}
