@@ -191,6 +191,14 @@ func TestQuantilesCover(t *testing.T) {
 	}
 }
 
+func TestMetric(t *testing.T) {
+	for objective, want := range map[string]string{"reg:squarederror": "rmse", "binary:logistic": "logloss", "rank:map": ""} {
+		if got := (&Config{Objective: objective}).Metric(); got != want {
+			t.Errorf("the metric of %s is %q, want %q", objective, got, want)
+		}
+	}
+}
+
 func TestCancel(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	config := DefaultConfig()
