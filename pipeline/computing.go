@@ -8,7 +8,6 @@ import (
 
 	"tapedeck/pipeline/bars"
 	"tapedeck/pipeline/clean"
-	"tapedeck/pipeline/indicator"
 	"tapedeck/pipeline/kafka"
 	"tapedeck/pipeline/market"
 )
@@ -28,7 +27,7 @@ type computing struct {
 	names      market.Names
 	cleaner    *clean.Cleaner
 	builder    *bars.Builder
-	indicators map[string]*indicator.Symbol
+	indicators features
 	rulesOn    Rules
 
 	next      int64    // offset of the next record
@@ -47,7 +46,7 @@ type computing struct {
 	slot     byte // of the newest snapshot
 	stateBuf []byte
 	buf      []byte
-	feature  market.Feature
+	tick     market.Tick
 }
 
 // identity of an output, for leaving out what has been written before a crash.
@@ -69,11 +68,10 @@ func (c *computing) Start(ctx context.Context) (int64, error) {
 	}
 	c.cleaner = clean.New(c.runner.Clean, c.Calendar)
 	c.builder = bars.New(c.Calendar)
-	c.indicators = map[string]*indicator.Symbol{}
+	c.indicators = newFeatures(c.Calendar, c.SecondFeatures)
 	c.rulesOn = c.NewRules()
 	c.ruleTexts = map[string]string{}
 	c.held = map[int64][]byte{}
-	c.feature.Values = make([]float64, len(market.FeatureNames))
 	c.written = map[identity]struct{}{}
 	c.slot, c.next, c.effects, c.edits, c.since, c.failure = snap.slot, snap.next, effects, 0, 0, nil
 	c.snapped = time.Now()
@@ -100,6 +98,7 @@ func (c *computing) readWritten(ctx context.Context, from map[string]int64) erro
 	var bar market.Bar
 	var a market.Alert
 	var d market.DeadLetter
+	feature := market.Feature{Values: make([]float64, len(market.FeatureNames))}
 	for _, topic := range outputs {
 		ranges, err := c.log.Offsets(ctx, topic)
 		if err != nil {
@@ -116,10 +115,10 @@ func (c *computing) readWritten(ctx context.Context, from map[string]int64) erro
 					}
 					id.symbol, id.interval, id.time, id.revision = bar.Symbol, bar.Interval, bar.Time, bar.Revision
 				case kafka.Features:
-					if c.names.DecodeFeature(records[i].Value, &c.feature) != nil {
+					if c.names.DecodeFeature(records[i].Value, &feature) != nil {
 						continue
 					}
-					id.symbol, id.interval, id.time, id.revision = c.feature.Symbol, c.feature.Interval, c.feature.Time, c.feature.Revision
+					id.symbol, id.interval, id.time, id.revision = feature.Symbol, feature.Interval, feature.Time, feature.Revision
 				case kafka.Alerts:
 					if market.DecodeAlert(records[i].Value, &a) != nil {
 						continue
@@ -198,8 +197,8 @@ func (c *computing) take(r *kafka.Record) {
 		c.rulesOn.Clock(clock.Time, c.alert)
 		return
 	}
-	var t market.Tick
-	if err := c.names.DecodeTick(r.Value, &t); err != nil {
+	t := &c.tick
+	if err := c.names.DecodeTick(r.Value, t); err != nil {
 		c.deadLetter(r.Offset, r.Value, err.Error())
 		return
 	}
@@ -207,7 +206,7 @@ func (c *computing) take(r *kafka.Record) {
 		c.deadLetter(r.Offset, r.Value, "the record's key is not its symbol")
 		return
 	}
-	if c.cleaner.Clean(&t, r.Offset, r.Time, c.accept, c.reject) {
+	if c.cleaner.Clean(t, r.Offset, r.Time, c.accept, c.reject) {
 		c.held[r.Offset] = append([]byte(nil), r.Value...)
 	}
 }
@@ -239,27 +238,12 @@ func (c *computing) closed(b *market.Bar) {
 	c.buf = market.AppendBar(c.buf[:0], b)
 	c.write(identity{kafka.Bars, b.Symbol, b.Interval, b.Time, b.Revision}, b.Symbol, &c.bars)
 	if b.Revision == 0 {
-		c.computeFeatures(b)
+		if f := c.indicators.of(b); f != nil {
+			c.buf = market.AppendFeature(c.buf[:0], f)
+			c.write(identity{kafka.Features, f.Symbol, f.Interval, f.Time, f.Revision}, f.Symbol, &c.features)
+		}
 	}
 	c.rulesOn.Bar(b, c.alert)
-}
-
-func (c *computing) computeFeatures(b *market.Bar) {
-	symbol := c.indicators[b.Symbol]
-	if symbol == nil {
-		symbol = indicator.NewSymbol()
-		c.indicators[b.Symbol] = symbol
-	}
-	day := b.Time // of a 1d bar, whose time is its day
-	if b.Interval != market.Day {
-		day = c.Calendar(b.Symbol).Day(b.Time)
-	}
-	if !symbol.Close(b, day, c.SecondFeatures, c.feature.Values) {
-		return
-	}
-	c.feature.Symbol, c.feature.Interval, c.feature.Time, c.feature.Revision = b.Symbol, b.Interval, b.Time, b.Revision
-	c.buf = market.AppendFeature(c.buf[:0], &c.feature)
-	c.write(identity{kafka.Features, b.Symbol, b.Interval, b.Time, b.Revision}, b.Symbol, &c.runner.features)
 }
 
 func (c *computing) alert(a *market.Alert) {

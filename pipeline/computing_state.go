@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tapedeck/pipeline/indicator"
 	"tapedeck/pipeline/kafka"
 	"tapedeck/pipeline/market"
 )
@@ -99,8 +98,7 @@ func (c *computing) snapshot(ctx context.Context) error {
 	return nil
 }
 
-// The state: rules in force, held ticks, then cleaner, builder, engine and the
-// indicators of each symbol, symbols in order so that equal states have equal bytes.
+// The state: rules in force, held ticks, then cleaner, builder, engine and features.
 
 func (c *computing) appendState(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(c.ruleTexts)))
@@ -121,12 +119,7 @@ func (c *computing) appendState(dst []byte) []byte {
 	dst = c.cleaner.AppendState(dst)
 	dst = c.builder.AppendState(dst)
 	dst = c.rulesOn.AppendState(dst)
-	dst = binary.AppendUvarint(dst, uint64(len(c.indicators)))
-	for _, symbol := range sortedKeys(c.indicators) {
-		dst = appendText(dst, symbol)
-		dst = c.indicators[symbol].AppendState(dst)
-	}
-	return dst
+	return c.indicators.appendState(dst)
 }
 
 func (c *computing) loadState(src []byte) (err error) {
@@ -168,19 +161,8 @@ func (c *computing) loadState(src []byte) (err error) {
 	if src, err = c.rulesOn.LoadState(src); err != nil {
 		return err
 	}
-	if n, src, ok = cutUvarint(src); !ok {
-		return fail
-	}
-	for range n {
-		var symbol string
-		if symbol, src, ok = cutText(src); !ok || !market.ValidSymbol(symbol) {
-			return fail
-		}
-		state := indicator.NewSymbol()
-		if src, err = state.LoadState(src); err != nil {
-			return err
-		}
-		c.indicators[symbol] = state
+	if src, err = c.indicators.loadState(src); err != nil {
+		return err
 	}
 	if len(src) != 0 {
 		return fail

@@ -51,6 +51,10 @@ type Config struct {
 	MergeEvery time.Duration // time between two merges into processed files
 	Retention  time.Duration // how long an embedded log keeps what the lake has
 	Embedded   bool          // the log is this process's own
+
+	// Watch sees the state of every stage of this process once a second; it
+	// may be nil, and must return soon.
+	Watch func(live.Status)
 }
 
 // Rules evaluates alert rules over one partition's symbols. It is a function
@@ -99,6 +103,8 @@ type runner struct {
 	progress *progress
 	started  time.Time
 	producer *kafka.Producer
+
+	feedEnd atomic.Pointer[error] // nil while the feed runs; then what went wrong, which may be nil
 
 	mu     sync.Mutex
 	status []*stageStatus
@@ -176,18 +182,27 @@ func (r *runner) run(ctx context.Context) (Report, error) {
 	return r.report(), failure
 }
 
+// feedHasEnded notes that no more ticks come from here, and why not.
+func (r *runner) feedHasEnded(err error) { r.feedEnd.CompareAndSwap(nil, &err) }
+
 // drained waits until the feed has ended and compute has worked through all
-// that came of it. The archive's own end takes the rest to the lake.
+// that came of it, and gives what went wrong with the feed. The archive's own
+// end takes the rest to the lake.
 func (r *runner) drained(ctx context.Context) error {
-	for r.has("feed") && !r.progress.feedEnded.Load() {
+	for r.has("feed") && r.feedEnd.Load() == nil {
 		if err := pause(ctx); err != nil {
 			return err
 		}
 	}
-	if !r.has("compute") {
-		return nil
+	if r.has("compute") {
+		if err := r.caughtUp(ctx, "compute", kafka.Ticks, true); err != nil {
+			return err
+		}
 	}
-	return r.caughtUp(ctx, "compute", kafka.Ticks, true)
+	if err := r.feedEnd.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // caughtUp waits until a stage has taken everything that topic holds now, in
@@ -230,7 +245,7 @@ func (r *runner) ends(ctx context.Context, topic string) ([]int64, error) {
 func (r *runner) feed(ctx context.Context) error {
 	status := r.newStatus("feed")
 	return r.log.RunGroup(ctx, r.group("feed", kafka.Feeds, status), func(int32) kafka.Worker {
-		return &feeding{log: r.log, producer: r.producer, sources: r.Sources, slog: r.slog, status: status, progress: r.progress}
+		return &feeding{log: r.log, producer: r.producer, sources: r.Sources, slog: r.slog, status: status, ended: r.feedHasEnded}
 	})
 }
 

@@ -10,7 +10,6 @@ import (
 type progress struct {
 	mu        sync.Mutex
 	positions map[placed]*atomic.Int64
-	feedEnded atomic.Bool
 }
 
 type placed struct {

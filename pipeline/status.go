@@ -135,6 +135,9 @@ func (r *runner) reportStatus(ctx context.Context) {
 			if trouble := r.log.Trouble(); trouble != "" {
 				status.Level, status.Text = live.Trouble, trouble
 			}
+			if r.Watch != nil {
+				r.Watch(status)
+			}
 			key := r.Instance + "/" + s.stage
 			if err := r.producer.Produce(kafka.Status, 0, []byte(key), live.EncodeStatus(&status)); err != nil {
 				r.slog.Warn("status is not written", "error", err)

@@ -9,8 +9,8 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
-	"tapedeck/pipeline/live"
 	"tapedeck/pipeline/market"
+	"tapedeck/tui/chart"
 )
 
 // board is the opening view: the watchlist, the chart of its symbol, the
@@ -21,10 +21,11 @@ type board struct {
 	events *events
 	focus  int // 0 watchlist, 1 events
 	wide   int // of the watchlist as drawn last
+	small  smallChart
 }
 
 func newBoard(d *Desk) *board {
-	return &board{desk: d, watch: newWatchlist(d), events: newEvents(d)}
+	return &board{desk: d, watch: newWatchlist(d), events: newEvents(d), small: smallChart{desk: d, style: chart.Lines}}
 }
 
 // Arrangements of the board, by width.
@@ -63,6 +64,7 @@ func (b *board) Update(msg tea.Msg) tea.Cmd {
 		if b.focus == 1 {
 			return b.events.Update(msg)
 		}
+		defer func() { b.small.ask(b.desk.Symbol) }()
 		return b.watch.Update(msg)
 	case Type, tea.PasteMsg:
 		return b.watch.Update(msg)
@@ -75,6 +77,7 @@ func (b *board) Update(msg tea.Msg) tea.Cmd {
 	case ask:
 		return b.watch.verb(msg)
 	}
+	b.small.ask(b.desk.Symbol)
 	return tea.Batch(b.watch.Update(msg), b.events.Update(msg))
 }
 
@@ -233,16 +236,12 @@ func plainNumber(n int) string { return integer(int64(n)) }
 func (b *board) chart(w, h int) string {
 	c := newCanvas(b.desk.Theme, w, h)
 	b.figures(c)
-	q := b.desk.Frame.Quote(b.desk.Symbol)
-	if q == nil || len(q.Spark) < 2 {
-		c.end()
+	if c.left() > 9 {
 		c.gap(1)
-		c.muted("no minute has closed yet: the chart begins with the second one")
+		intervals(c, b.desk.Interval)
 		c.end()
-		return c.String()
 	}
-	c.end()
-	b.areaChart(c, q, c.left()-1)
+	b.small.draw(c, b.desk.Symbol, w-1, c.left(), true)
 	return c.String()
 }
 
@@ -295,30 +294,6 @@ func (b *board) figures(c *canvas) {
 	c.end()
 }
 
-// areaChart draws the last hour's closes as an area of n lines.
-func (b *board) areaChart(c *canvas, q *live.Quote, n int) {
-	n = max(min(n, c.left()), 1)
-	columns := c.width - 2
-	heights := area(q.Spark, min(columns, len(q.Spark)), n, nil)
-	_, share := q.Change()
-	ink := c.on(Muted)
-	switch Direction(share) {
-	case Up:
-		ink = c.on(UpDim)
-	case Down:
-		ink = c.on(DownDim)
-	}
-	each := max(columns/max(len(heights), 1), 1)
-	for row := n - 1; row >= 0; row-- {
-		c.gap(1)
-		for _, h := range heights {
-			level := min(max(int(h)-row*8, 0), 8)
-			c.put(ink, strings.Repeat(levels[level], each))
-		}
-		c.end()
-	}
-}
-
 // strip is the selected symbol in four lines, for a small screen.
 func (b *board) strip(w, h int) string {
 	c := newCanvas(b.desk.Theme, w, h)
@@ -341,12 +316,7 @@ func (b *board) strip(w, h int) string {
 	}
 	c.put(c.on(Hairline), strings.Repeat(glyphRule, c.room()))
 	c.end()
-	if q == nil || len(q.Spark) < 2 {
-		c.gap(1)
-		c.muted("no minute has closed yet")
-		return c.String()
-	}
-	b.areaChart(c, q, c.left())
+	b.small.draw(c, d.Symbol, w-1, c.left(), false)
 	return c.String()
 }
 

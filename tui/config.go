@@ -112,6 +112,8 @@ type Data struct {
 	History     History
 	DeadLetters DeadLetters
 	Pipeline    Pipeline
+	Predictions Predictions
+	SQL         SQL
 	// Company names a symbol and its sector; both may be "". Nil knows none.
 	Company func(symbol string) (name, sector string)
 	// Calendar of the symbol's exchange; nil is NYSE for all.
@@ -123,6 +125,13 @@ type History interface {
 	// Bars are a symbol's bars with from ≤ Time < to, oldest first; of more
 	// than limit the newest. Several bars of one time do not occur.
 	Bars(ctx context.Context, symbol string, interval market.Interval, from, to market.Time, limit int) ([]market.Bar, error)
+}
+
+// Predictions answers what was predicted of a symbol.
+type Predictions interface {
+	// Predictions are those of all models and horizons whose Bar lies in
+	// from ≤ Bar < to, in any order.
+	Predictions(ctx context.Context, symbol string, from, to market.Time) ([]market.Prediction, error)
 }
 
 // DeadLetters answers which messages could not be used.

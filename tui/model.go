@@ -61,6 +61,7 @@ func New(c Config, data Data) *Model {
 	state, err := LoadState(c.StatePath)
 	d := &Desk{Config: c, Data: data, Frame: &live.Frame{}, State: state, Width: 80, Height: 24, Interval: market.Minute}
 	m := &Model{desk: d, keysSeen: map[Action]bool{}, left: state.Left}
+	d.bars = newBarStore(d)
 	d.Data.Board.Snapshot(d.Frame)
 	m.started, m.quietFrom = d.Frame.Now, d.Frame.Now
 	if i, err := market.ParseInterval(state.Interval); err == nil && state.Interval != "" {
@@ -96,9 +97,12 @@ func New(c Config, data Data) *Model {
 // views are the numbered screens, in their order. Another view is one line
 // here and one file; its number is its key.
 func views(d *Desk) []view {
+	b := newBoard(d)
 	return []view{
-		{View1, "board", newBoard(d)},
+		{View1, "board", b},
+		{View2, "chart", newChartView(d, b)},
 		{View3, "alerts", newAlerts(d)},
+		{View4, "sql", newSQL(d)},
 		{View6, "pipeline", newPipeline(d)},
 	}
 }
@@ -217,6 +221,8 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = m.pipelineIs(msg.state)
 	case stopped:
 		cmd = m.stopped(msg.err)
+	case barsCame:
+		m.desk.bars.take(msg)
 	case leave:
 		cmd = m.leave()
 	default:
@@ -268,6 +274,9 @@ func (m *Model) posted(p tea.Msg) tea.Cmd {
 		return nil
 	case ask:
 		return m.verb(p)
+	case Prompt:
+		m.command.start(p.Text)
+		return nil
 	case tea.Cmd:
 		return p
 	}
@@ -386,6 +395,9 @@ func (m *Model) interval(i market.Interval) {
 	m.desk.Keep()
 	m.desk.Post(IntervalChanged{})
 }
+
+// Prompt opens the command line with a text to go on with.
+type Prompt struct{ Text string }
 
 // IntervalChanged follows a change of Desk.Interval.
 type IntervalChanged struct{}

@@ -68,6 +68,7 @@ type Desk struct {
 	directory  []string // lower-case symbol and name, by id of the frame
 
 	watched map[string][]string
+	bars    *barStore
 
 	posts   []tea.Msg
 	dirty   bool // something must be drawn anew

@@ -33,6 +33,10 @@ const (
 	Predict // what has not happened yet
 	Band    // its interval
 	Warn
+	Study1 // overlays and oscillators of charts
+	Study2
+	Study3
+	Study4
 	roles
 )
 
@@ -97,6 +101,10 @@ func darkPalette() palette {
 			Predict:  {0x7aa2f7, 111, 12},
 			Band:     {0x33496f, 60, 4},
 			Warn:     {0xe5c07b, 222, 11},
+			Study1:   {0xb08850, 137, 3},
+			Study2:   {0x9a86c8, 104, 5},
+			Study3:   {0x5b9aa8, 73, 6},
+			Study4:   {0xa8718f, 132, 13},
 		},
 		ground: [grounds]shade{noShade, {0x161b22, 234, plain}, {0x1b222c, 235, plain}},
 	}
@@ -116,6 +124,10 @@ func lightPalette() palette {
 			Predict:  {0x2f5fd0, 26, 4},
 			Band:     {0xc5d4f5, 189, 12},
 			Warn:     {0xb35900, 130, 3},
+			Study1:   {0xa8823c, 136, 3},
+			Study2:   {0x7d63b8, 97, 5},
+			Study3:   {0x2f8090, 30, 6},
+			Study4:   {0xa8557f, 126, 13},
 		},
 		ground: [grounds]shade{noShade, {0xf0f3f6, 255, plain}, {0xe4ebf3, 254, plain}},
 	}

@@ -55,10 +55,17 @@ var verbs = [...]verbSpec{
 	{"group", "NAME", "a tab above the watchlist", 1},
 	{"sort", "COLUMN", "by own, symbol, last, change, volume, bid, ask, rate, high, low, prediction", 1},
 	{"layout", "NAME | save NAME | delete NAME", "named layouts", 1},
+	{"compare", "SYMBOLS | off", "chart symbols together, in per cent", 0},
+	{"goto", "DATE TIME | now", "chart a moment: 2026-11-20 14:30, 14:30, -2h", 1},
+	{"study", "NAMES", "indicators on or off: sma20 sma50 ema12 ema26 vwap bollinger rsi macd volume", 1},
 	{"zone", "exchange|utc|local", "time zone of clocks and axes", 1},
 	{"colours", "auto|dark|light|blind|normal|red-up|green-up", "palette", 1},
 	{"ascii", "on|off", "no glyphs beyond ASCII", 1},
 	{"mouse", "on|off", "mouse wheel; takes the terminal's own selection", 1},
+	{"save", "NAME", "save the query of the sql view; $names in it are asked for", 1},
+	{"open", "[NAME]", "open a saved query", 0},
+	{"forget", "NAME", "delete a saved query", 1},
+	{"export", "FILE", "the sql view's result into FILE.csv, .json or .parquet", 1},
 	{"undo", "", "undo the last change of a list", 0},
 	{"help", "", "all keys", 0},
 	{"quit", "", "quit", 0},
@@ -150,7 +157,7 @@ func openSecurity(symbol string, f *function, d *Desk) ask {
 	if !d.viewExists(view) {
 		view = "board"
 	}
-	return ask{verb: "open", args: []string{symbol, view, interval}}
+	return ask{verb: "see", args: []string{symbol, view, interval}}
 }
 
 // completions of a line, the best first.
@@ -230,8 +237,14 @@ func completions(text string, d *Desk) []choice {
 				add(l.Name, plural(len(l.Symbols), "symbol"))
 			}
 		}
-	case v.name == "watch", v.name == "add", v.name == "drop":
+	case v.name == "watch", v.name == "add", v.name == "drop", v.name == "compare":
 		symbols()
+	case v.name == "study":
+		for i := range studyNames {
+			if strings.HasPrefix(studyNames[i].key, last) {
+				add(studyNames[i].key, studyNames[i].note)
+			}
+		}
 	case v.name == "group":
 		options(d.groupNames...)
 	case v.name == "sort":
@@ -267,7 +280,7 @@ func (m *Model) verb(a ask) tea.Cmd {
 	case "view":
 		m.show(strings.ToLower(arg(0)))
 		return m.pane().Update(Open{})
-	case "open":
+	case "see":
 		if i, err := market.ParseInterval(arg(2)); err == nil {
 			m.interval(i)
 		}
@@ -290,6 +303,12 @@ func (m *Model) verb(a ask) tea.Cmd {
 		}
 		m.retheme()
 		d.Keep()
+	case "compare", "goto", "study":
+		m.show("chart")
+		return m.deliver(a)
+	case "save", "open", "forget", "export":
+		m.show("sql")
+		return m.deliver(a)
 	default:
 		m.show("board")
 		return m.deliver(a)

@@ -130,32 +130,38 @@ type view struct {
 // log; where none runs and the log lies here, it opens that log for as long as
 // it reads, holding the lock like a pipeline. Where the log cannot be reached
 // it says so, and what is in the lake is read all the same.
-func openView(ctx context.Context, c Config, notes io.Writer) (v *view, err error) {
-	data, err := c.dataDir()
+func openView(ctx context.Context, c Config, notes io.Writer) (*view, error) {
+	v, p, err := openLakeView(ctx, c, true, notes)
 	if err != nil {
 		return nil, err
 	}
-	p, err := openPlace(data, c.Feed, false)
-	if err != nil {
-		return nil, err
-	}
-	v = &view{}
-	defer func() {
-		if err != nil {
-			v.close()
-		}
-	}()
-	logger := discard()
-	if err := v.openLog(ctx, c, p, logger); err != nil {
-		fmt.Fprintf(notes, "note: the log cannot be reached, so the newest minutes are missing: %v\n", err)
-	}
-	if v.lake, err = openLake(ctx, c, p, logger); err != nil {
-		return nil, err
-	}
-	if v.db, err = openStore(ctx, c, p, v.lake, v.log, logger); err != nil {
+	if v.db, err = openStore(ctx, c, p, v.lake, v.log, discard()); err != nil {
+		v.close()
 		return nil, err
 	}
 	return v, nil
+}
+
+// openLakeView is openView without SQL. A reader of the lake goes on with what
+// is cached when the lake is away.
+func openLakeView(ctx context.Context, c Config, reader bool, notes io.Writer) (*view, *place, error) {
+	data, err := c.dataDir()
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := openPlace(data, c.Feed, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	v := &view{}
+	if err := v.openLog(ctx, c, p, discard()); err != nil {
+		fmt.Fprintf(notes, "note: the log cannot be reached, so the newest minutes are missing: %v\n", err)
+	}
+	if v.lake, err = openLake(ctx, c, p, reader, discard()); err != nil {
+		v.close()
+		return nil, nil, err
+	}
+	return v, p, nil
 }
 
 func (v *view) openLog(ctx context.Context, c Config, p *place, logger *slog.Logger) error {
