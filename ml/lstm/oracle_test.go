@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -110,12 +111,17 @@ func TestSafetensorsRoundTrip(t *testing.T) {
 }
 
 func TestKerasFilesAnswerAsKeras(t *testing.T) {
-	for _, name := range oracles {
+	// Those after the oracles: no dropout, any number of steps, trained with an
+	// optimiser whose state is in the file too, and a compressed archive.
+	for _, name := range append([]string{"lstm17_11x3_d5", "lstm12_anyx4_d3", "lstm16_5x3_d2", "lstm1_9x2_d1"}, oracles...) {
 		m, err := Open(filepath.Join("testdata", name+".keras"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		answers(t, m, name)
+		if !slices.Contains(oracles, name) {
+			continue
+		}
 		n, err := Open(filepath.Join("testdata", name+".safetensors"))
 		if err != nil {
 			t.Fatal(err)

@@ -18,7 +18,7 @@ const blockRows = 8 * tileRows
 // disturbs no other.
 func (m *Model) Predict(dst, windows []float32, n int) error {
 	s := m.shape
-	if n < 0 || len(dst) != n*s.Outputs {
+	if n < 0 || n > len(dst) || len(dst) != n*s.Outputs {
 		return fmt.Errorf("lstm: predict %d windows: room for %d outputs, want %d", n, len(dst), n*s.Outputs)
 	}
 	if n == 0 {

@@ -82,7 +82,7 @@ func TestGradient(t *testing.T) {
 		d := data(t, s, n, 1)
 		for _, huberDelta := range []float64{0, 0.5} {
 			config := TrainConfig{Huber: huberDelta}
-			skip := func(i int) bool { return i%11 != 0 || s.Units > 20 && i%37 != 0 } // a sample of many is enough
+			skip := func(i int) bool { return i%29 != 0 || s.Units > 20 && i%87 != 0 } // a sample of many is enough
 			w := m.Weights()
 			numbers := [5][]float64{doubles(w.Kernel), doubles(w.Recurrent), doubles(w.Bias), doubles(w.Dense), doubles(w.DenseBias)}
 			loss := func() float64 {
