@@ -177,15 +177,15 @@ func TestDamagedFiles(t *testing.T) {
 	}
 	for _, name := range []string{"lstm1_9x2_d1.keras", "lstm16_5x3_d2.keras", "b_lstm32_30x5_d4.safetensors"} {
 		data := readFile(t, name)
-		for n := 0; n < len(data); n += 131 {
+		for n := 0; n < len(data); n += 431 {
 			try(data[:n])
 		}
 	}
 	p := parts(t, "lstm16_5x3_d2.keras")
 	h5 := p["model.weights.h5"]
 	shape := Shape{Steps: 5, Features: 3, Units: 16, Outputs: 2}
-	for i := 0; i < len(h5); i += 7 {
-		for _, flip := range []byte{1, 0x80, 0xff} {
+	for i := 0; i < len(h5); i += 19 {
+		for _, flip := range []byte{1, 0xff} {
 			damaged := slices.Clone(h5)
 			damaged[i] ^= flip
 			if _, err := decodeWeights(damaged, shape); err == nil {
@@ -194,9 +194,9 @@ func TestDamagedFiles(t *testing.T) {
 		}
 	}
 	data := readFile(t, "b_lstm32_30x5_d4.safetensors")
-	for i := range 600 {
+	for i := range 120 {
 		damaged := slices.Clone(data)
-		damaged[i] ^= 0x11
+		damaged[5*i] ^= 0x11
 		try(damaged)
 	}
 	t.Logf("%d damaged files could still be read", read)

@@ -58,11 +58,16 @@ func answers(t *testing.T, m *Model, name string) {
 	for _, k := range available() {
 		n := *m
 		n.kernel = k
-		if err := n.Predict(got, x, shape[0]); err != nil {
+		rows := shape[0]
+		if k == portable {
+			rows = min(rows, 12) // slow under the race detector
+		}
+		got := got[:rows*m.shape.Outputs]
+		if err := n.Predict(got, x[:len(x)/shape[0]*rows], rows); err != nil {
 			t.Fatal(err)
 		}
 		worst := 0.0
-		for i := range want {
+		for i := range got {
 			worst = max(worst, math.Abs(float64(got[i])-float64(want[i])))
 		}
 		t.Logf("%s %v: largest difference from Keras %.2g", name, k, worst)
