@@ -202,6 +202,26 @@ func TestDamagedFiles(t *testing.T) {
 	t.Logf("%d damaged files could still be read", read)
 }
 
+// TestHDF5Groups reads a group whose entries span several nodes of its tree.
+func TestHDF5Groups(t *testing.T) {
+	f, err := openHDF5(parts(t, "b_lstm32_30x5_d4.keras")["model.weights.h5"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := f.names("optimizer/vars")
+	if want := "0 1 10 11 2 3 4 5 6 7 8 9"; err != nil || strings.Join(got, " ") != want {
+		t.Errorf("%v, %v, want %s", got, err, want)
+	}
+	if v, err := f.floats("optimizer/vars/11", 4); err != nil || len(v) != 4 {
+		t.Errorf("%v, %v", v, err)
+	}
+	for _, path := range []string{"", "optimizer/vars/0", "optimizer/vars/0/x", "layers", "nothing"} {
+		if v, err := f.floats(path, 1); err == nil {
+			t.Errorf("%q: %v, want an error", path, v)
+		}
+	}
+}
+
 // TestHDF5InACircle points a group's tree at itself.
 func TestHDF5InACircle(t *testing.T) {
 	h5 := parts(t, "lstm16_5x3_d2.keras")["model.weights.h5"]

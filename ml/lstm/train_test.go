@@ -194,6 +194,31 @@ func TestTrainingLearns(t *testing.T) {
 	}
 }
 
+// TestTrainingIsTheSameOnBothInstructionSets holds AVX-512 against AVX2.
+func TestTrainingIsTheSameOnBothInstructionSets(t *testing.T) {
+	kinds := available()
+	if len(kinds) < 3 {
+		t.Skipf("this processor has only %v", kinds)
+	}
+	s := Shape{Steps: 6, Features: 3, Units: 33, Outputs: 1, Dropout: 0.2}
+	m, err := New(s, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := DefaultTrainConfig()
+	c.Epochs = 2
+	var results []*Model
+	for _, k := range kinds[1:] {
+		m.kernel = k
+		trainer, err := train(t, m, c, t.Context(), data(t, s, 300, 1), nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		results = append(results, trainer.Model())
+	}
+	same(t, results[0], results[1])
+}
+
 func TestTrainingStopsEarly(t *testing.T) {
 	s := Shape{Steps: 3, Features: 2, Units: 8, Outputs: 1}
 	m, err := New(s, 1)
