@@ -134,3 +134,46 @@ func TestKerasFilesAnswerAsKeras(t *testing.T) {
 		same(t, n, m)
 	}
 }
+
+// TestTrainingFollowsKeras trains a network for twenty steps from the weights
+// from which the real Keras did, with either loss.
+func TestTrainingFollowsKeras(t *testing.T) {
+	before, err := Open("testdata/train.before.safetensors")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, x := readNPY(t, "testdata/train.x.npy")
+	_, y := readNPY(t, "testdata/train.y.npy")
+	d, err := NewSamples(before.shape, x, y)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, delta := range map[string]float64{"mse": 0, "huber": 0.3} {
+		want, err := Open("testdata/train." + name + ".safetensors")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, losses := readNPY(t, "testdata/train."+name+".loss.npy")
+		for _, k := range available() {
+			before.kernel = k
+			c := TrainConfig{Epochs: len(losses), BatchSize: d.Len(), LearningRate: 0.01, Huber: delta}
+			trainer, err := train(t, before, c, t.Context(), d, nil, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, e := range trainer.History() {
+				if !near(float32(e.Loss), losses[i], 1e-5) { // two float32 trainings drift apart step by step
+					t.Errorf("%s %v: loss of epoch %d is %v, Keras has %v", name, k, i+1, e.Loss, losses[i])
+				}
+			}
+			worst := 0.0
+			for i, v := range want.panels {
+				worst = max(worst, math.Abs(float64(v)-float64(trainer.model.panels[i])))
+			}
+			t.Logf("%s %v: largest difference of a weight from Keras %.2g", name, k, worst)
+			if !(worst < 2e-5) {
+				t.Errorf("%s %v: weights differ from Keras by %g", name, k, worst)
+			}
+		}
+	}
+}
