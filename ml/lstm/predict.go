@@ -10,7 +10,7 @@ import (
 // blockRows is how many windows are taken through all steps together: the
 // state of so many stays in the first-level cache while a panel of weights
 // passes by.
-const blockRows = 8 * tileRows
+const blockRows = 4 * tileRows
 
 // Predict computes the outputs of n windows: windows is [n, steps, features],
 // dst becomes [n, outputs], row by row. It uses as many goroutines as
