@@ -2,7 +2,7 @@ package alert
 
 import (
 	"fmt"
-	"sort"
+	"slices"
 	"time"
 
 	"tapedeck/pipeline/market"
@@ -50,6 +50,7 @@ type Engine struct {
 // armed is a rule in force.
 type armed struct {
 	*Program
+	place   int    // in the order of the rules
 	paused  string // why it is not evaluated; empty if it is
 	expired bool
 	cost    cost
@@ -322,7 +323,7 @@ func (e *Engine) enter(name string) *symbol {
 	for _, r := range e.rules {
 		e.adopt(s, r)
 	}
-	s.list(e)
+	s.list()
 	return s
 }
 
@@ -351,21 +352,20 @@ func (e *Engine) adopt(s *symbol, r *armed) {
 
 // relist changes every symbol's instances and makes their lists anew.
 func (e *Engine) relist(change func(*symbol)) {
+	for i, r := range e.rules {
+		r.place = i
+	}
 	change(e.all)
-	e.all.list(e)
+	e.all.list()
 	for _, s := range e.order {
 		change(s)
-		s.list(e)
+		s.list()
 	}
 }
 
 // list sorts the instances by their rules' order and says when each is evaluated.
-func (s *symbol) list(e *Engine) {
-	place := make(map[*armed]int, len(e.rules))
-	for i, r := range e.rules {
-		place[r] = i
-	}
-	sort.SliceStable(s.instances, func(i, k int) bool { return place[s.instances[i].rule] < place[s.instances[k].rule] })
+func (s *symbol) list() {
+	slices.SortStableFunc(s.instances, func(a, b instance) int { return a.rule.place - b.rule.place })
 	s.onTick, s.onClock, s.waiting = s.onTick[:0], s.onClock[:0], 0
 	for i := range s.onBar {
 		s.onBar[i] = s.onBar[i][:0]
