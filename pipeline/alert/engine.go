@@ -188,7 +188,7 @@ func (e *Engine) Tick(t *market.Tick, emit func(*market.Alert)) {
 	}
 	if last := market.Time(m[placeLast]); len(e.looking) > 0 && t.Time.Sub(last) > pause && s.calendar.Day(t.Time) != s.calendar.Day(last) {
 		for _, st := range e.looking {
-			st.reset(m[st.at : st.at+st.size()])
+			st.reset(m[st.at : st.at+st.floats])
 		}
 	}
 	m[placePrice], m[placeSize] = t.Price, float64(t.Size)
@@ -198,9 +198,9 @@ func (e *Engine) Tick(t *market.Tick, emit func(*market.Alert)) {
 	s.now = market.Time(m[placeAt])
 	for _, st := range e.looking {
 		if st.kind == studyPast {
-			st.pastNext(m[st.at:st.at+st.size()], t.Time, t.Price)
+			st.pastNext(m[st.at:st.at+st.floats], t.Time, t.Price)
 		} else {
-			st.extentNext(m[st.at:st.at+st.size()], t.Time, t.Price)
+			st.extentNext(m[st.at:st.at+st.floats], t.Time, t.Price)
 		}
 	}
 	if len(s.onTick) > 0 {
@@ -238,7 +238,7 @@ func (e *Engine) Bar(b *market.Bar, emit func(*market.Alert)) {
 			day = s.calendar.Day(b.Time)
 		}
 		for _, st := range list {
-			st.close(s.memory[st.at:st.at+st.size()], b, day)
+			st.close(s.memory[st.at:st.at+st.floats], b, day)
 		}
 	}
 	if list := s.onBar[b.Interval]; len(list) > 0 {
@@ -337,7 +337,7 @@ func (e *Engine) newSymbol(name string) *symbol {
 		s.memory[p] = notYet
 	}
 	for _, st := range e.studies {
-		st.reset(s.memory[st.at : st.at+st.size()])
+		st.reset(s.memory[st.at : st.at+st.floats])
 	}
 	return s
 }

@@ -174,7 +174,7 @@ func (w *writer) symbol(s *symbol, studies []*study) {
 	}
 	w.floats(s.memory[:places])
 	for _, st := range studies {
-		w.floats(s.memory[st.at : st.at+st.size()])
+		w.floats(s.memory[st.at : st.at+st.floats])
 	}
 	w.int(int64(s.dayFrom))
 	w.int(int64(s.dayTo))
@@ -279,7 +279,7 @@ func (r *reader) question() question {
 func (r *reader) symbol(e *Engine, s *symbol, studies []*study) {
 	r.floats(s.memory[:places])
 	for _, st := range studies {
-		m := s.memory[st.at : st.at+st.size()]
+		m := s.memory[st.at : st.at+st.floats]
 		r.floats(m)
 		if !st.sound(m) {
 			r.fail()
