@@ -12,7 +12,7 @@ import (
 // Largest parts of a .keras file that are read.
 const (
 	maxConfigBytes  = 1 << 20
-	maxWeightsBytes = 1 << 30
+	maxWeightsBytes = 1 << 29
 )
 
 // ReadKeras makes a network of a `.keras` file of Keras 3: a Sequential model or

@@ -8,7 +8,7 @@ import (
 )
 
 // maxFileBytes is the largest model file that is opened.
-const maxFileBytes = 2 << 30
+const maxFileBytes int64 = 2 << 30
 
 // Open reads a `.keras` or safetensors file, told apart by what is in it.
 func Open(path string) (*Model, error) {
