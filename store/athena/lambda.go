@@ -118,6 +118,7 @@ func (c *compiler) reduce(x *call, list, initial, f value) (value, error) {
 	elem := elements(list)
 	state := initial.typ
 	var body value
+	settled := false
 	for range 2 { // the lambda may widen the state's type
 		var err error
 		body, err = c.apply(f, []value{{sql: "struct_extract(" + p + ", 's')", typ: state}, {sql: "struct_extract(" + q + ", 'x')", typ: elem}})
@@ -128,7 +129,13 @@ func (c *compiler) reduce(x *call, list, initial, f value) (value, error) {
 		if wider == nil {
 			return value{}, failAt(f.lambda.at(), "the lambda gives %s, but the state is %s", body.typ, state)
 		}
+		if settled = same(wider, state); settled {
+			break
+		}
 		state = wider
+	}
+	if !settled && state.kind == decimalType {
+		return value{}, failAt(f.lambda.at(), "the lambda gives more digits at every step; CAST its result to one decimal type")
 	}
 	if !coercible(body.typ, initial.typ) && initial.typ.kind != unknownType && !same(state, initial.typ) && initial.typ.kind != varcharType && initial.typ.kind != decimalType {
 		return value{}, failAt(f.lambda.at(), "the lambda gives %s, but the state is %s; CAST the beginning to %s", body.typ, initial.typ, body.typ)
