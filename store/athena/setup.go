@@ -10,6 +10,7 @@ var macros = []string{
 	`CREATE MACRO trino_spaces() AS (' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13))`,
 	`CREATE MACRO trino_upper(s) AS CASE WHEN contains(s, 'ß') THEN array_to_string(list_transform(string_split(s, 'ß'), lambda part_: upper(part_)), 'ß') ELSE upper(s) END`,
 	`CREATE MACRO trino_months(i) AS CAST(datepart('year', i) * 12 + datepart('month', i) AS BIGINT)`,
+	`CREATE MACRO trino_all(l) AS CASE WHEN list_contains(l, false) THEN false WHEN list_count(l) < len(l) THEN NULL ELSE true END`,
 	`CREATE MACRO trino_checked(s, pattern, typ) AS CASE WHEN s IS NULL OR regexp_full_match(s, pattern) THEN trim(s) ELSE trino_fail('Cannot cast ''' || s || ''' to ' || typ) END`,
 	`CREATE MACRO trino_fits(s, n) AS CASE WHEN length(s) > n THEN trino_fail('Value ' || s || ' cannot be represented as varchar(' || n || ')') ELSE s END`,
 	`CREATE MACRO trino_divide(a, b) AS CASE WHEN b = 0 THEN CAST(trino_fail('Division by zero') AS BIGINT) ELSE a // b END`,
