@@ -35,8 +35,15 @@ func (c *compiler) query(q *query, outer *scope) (string, []column, error) {
 			b.WriteString(", ")
 		}
 		names := make([]string, len(columns))
+		used := map[string]bool{}
 		for i, col := range columns {
-			names[i] = quoteName(col.name)
+			n := col.name
+			for used[n] {
+				n += "_"
+			}
+			used[n] = true
+			names[i] = quoteName(n)
+			columns[i].sql = names[i]
 		}
 		fmt.Fprintf(&b, "%s(%s) AS (%s)", quoteName(w.name), strings.Join(names, ", "), sql)
 		s.tables[w.name] = commonResult{columns}
@@ -82,6 +89,9 @@ func (c *compiler) commonTable(w commonTable, recursive bool, s *scope) (string,
 		}
 		if columns, err = rename(columns, w.columns, w.at()); err != nil {
 			return "", nil, err
+		}
+		for i := range columns {
+			columns[i].sql = quoteName(columns[i].name)
 		}
 		inner := &scope{parent: s, tables: map[string]commonResult{w.name: {columns}}}
 		step, more, err := c.body(set.r, inner)

@@ -114,7 +114,7 @@ func (c *compiler) table(r *tableRelation, alias ident, names []ident, s *scope)
 			}
 			for i := range columns {
 				columns[i].table = name
-				columns[i].sql = quoteName(name) + "." + quoteName(t.columns[i].name)
+				columns[i].sql = quoteName(name) + "." + t.columns[i].sql
 				if t.columns[i].name == "" {
 					return "", nil, failAt(r.at(), "a column of %s has no name; give it one by AS", last)
 				}

@@ -35,20 +35,22 @@ type recorded struct {
 
 func readStatements(t testing.TB) []recorded {
 	t.Helper()
-	f, err := os.Open("testdata/statements.jsonl")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
 	var list []recorded
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var s recorded
-		if err := json.Unmarshal(lines.Bytes(), &s); err != nil {
+	for _, name := range []string{"testdata/statements.jsonl", "testdata/more.jsonl"} {
+		f, err := os.Open(name)
+		if err != nil {
 			t.Fatal(err)
 		}
-		list = append(list, s)
+		defer f.Close()
+		lines := bufio.NewScanner(f)
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			var s recorded
+			if err := json.Unmarshal(lines.Bytes(), &s); err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, s)
+		}
 	}
 	return list
 }

@@ -31,6 +31,9 @@ func coerce(v value, t *dataType) value {
 			out.sql = "(" + out.sql + ")"
 		}
 	case v.number != "" && v.typ.isInteger() && t.is(integerType, bigintType):
+	case v.typ.kind == dateType && t.kind == timestampType && v.constant && v.text != nil:
+		out.sql = "TIMESTAMP " + quoteText(*v.text+" 00:00:00") // by which the store leaves files out
+		out.text = nil
 	case v.typ.kind == timestampType && t.kind == zonedType:
 		out.sql = "timezone('UTC', " + v.sql + ")"
 		out.typ = &dataType{kind: zonedType, p: t.p, zone: "UTC"}

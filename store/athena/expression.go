@@ -420,6 +420,9 @@ func (c *compiler) in(x *inList, s *scope) (value, error) {
 		if t == nil {
 			return v, failAt(x.at(), "value and result of subquery must be of the same type for IN expression: %s vs %s", v.typ, columns[0].typ)
 		}
+		if t.is(arrayType, rowType) {
+			return v, failAt(x.at(), "%s IN a subquery cannot be given here; use EXISTS with a comparison of each part", t)
+		}
 		return boolean("(" + coerce(v, t).sql + word + castColumns(sql, columns, []column{{name: columns[0].name, typ: t}}) + "))"), nil
 	}
 	list, err := c.expressions(x.list, s)
@@ -433,6 +436,16 @@ func (c *compiler) in(x *inList, s *scope) (value, error) {
 			return v, failAt(x.list[i].at(), "IN value and list items must be the same type: %s and %s%s", t, item.typ, castHint(t, item.typ))
 		}
 		t = u
+	}
+	if t.is(arrayType, rowType) {
+		parts := make([]string, len(list))
+		for i, item := range list {
+			parts[i] = compareNested("=", coerce(v, t).sql, coerce(item, t).sql, t)
+		}
+		if x.not {
+			return boolean("(NOT (" + strings.Join(parts, " OR ") + "))"), nil
+		}
+		return boolean("(" + strings.Join(parts, " OR ") + ")"), nil
 	}
 	items := make([]string, len(list))
 	for i, item := range list {

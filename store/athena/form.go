@@ -399,6 +399,10 @@ func sequence(c *compiler, x *call, a []value) (value, error) {
 	} else if t.kind != dateType {
 		return value{}, failAt(x.at(), "sequence between timestamps needs a step, such as INTERVAL '1' HOUR")
 	}
+	if len(a) == 3 && a[2].typ.kind == monthInterval {
+		sql := fmt.Sprintf("trino_month_sequence(CAST(%s AS TIMESTAMP), CAST(%s AS TIMESTAMP), trino_months(%s))", coerce(a[0], t).sql, coerce(a[1], t).sql, step)
+		return value{sql: "CAST(" + sql + " AS " + t.duck() + "[])", typ: arrayTypeOf(t)}, nil
+	}
 	sql := fmt.Sprintf("generate_series(CAST(%s AS TIMESTAMP), CAST(%s AS TIMESTAMP), %s)", coerce(a[0], t).sql, coerce(a[1], t).sql, step)
 	if t.kind == dateType {
 		sql = "CAST(" + sql + " AS DATE[])"

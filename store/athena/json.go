@@ -153,7 +153,8 @@ func parsePath(path string, standard bool) ([]pathStep, error) {
 				return nil, errPath
 			}
 			steps = append(steps, pathStep{wild: true, array: s[0] == '['})
-			s = strings.TrimLeft(s, ".[*]")
+			s = s[strings.IndexByte(s, '*')+1:]
+			s = strings.TrimPrefix(s, "]")
 		case s[0] == '.':
 			s = s[1:]
 			if strings.HasPrefix(s, `"`) {

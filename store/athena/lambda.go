@@ -118,6 +118,7 @@ func (c *compiler) reduce(x *call, list, initial, f value) (value, error) {
 	elem := elements(list)
 	state := initial.typ
 	var body value
+	settled := false
 	for range 2 { // the lambda may widen the state's type
 		var err error
 		body, err = c.apply(f, []value{{sql: "struct_extract(" + p + ", 's')", typ: state}, {sql: "struct_extract(" + q + ", 'x')", typ: elem}})
@@ -128,7 +129,13 @@ func (c *compiler) reduce(x *call, list, initial, f value) (value, error) {
 		if wider == nil {
 			return value{}, failAt(f.lambda.at(), "the lambda gives %s, but the state is %s", body.typ, state)
 		}
+		if settled = same(wider, state); settled {
+			break
+		}
 		state = wider
+	}
+	if !settled && state.kind == decimalType {
+		return value{}, failAt(f.lambda.at(), "the lambda gives more digits at every step; CAST its result to one decimal type")
 	}
 	if !coercible(body.typ, initial.typ) && initial.typ.kind != unknownType && !same(state, initial.typ) && initial.typ.kind != varcharType && initial.typ.kind != decimalType {
 		return value{}, failAt(f.lambda.at(), "the lambda gives %s, but the state is %s; CAST the beginning to %s", body.typ, initial.typ, body.typ)
@@ -220,8 +227,13 @@ func arraySort(c *compiler, x *call, a []value) (value, error) {
 	if !body.typ.isInteger() {
 		return value{}, failAt(x.args[1].at(), "the lambda of array_sort gives -1, 0 or 1, not %s", body.typ)
 	}
+	back, err := c.apply(a[1], []value{{sql: e, typ: elements(a[0])}, {sql: o, typ: elements(a[0])}})
+	if err != nil {
+		return value{}, err
+	}
 	before := fmt.Sprintf("list_filter(%s, lambda %s, %s: %s < 0 OR %s = 0 AND %s < %s)", l, o, j, body.sql, body.sql, j, i)
-	ranked := fmt.Sprintf("list_transform(%s, lambda %s, %s: {'r': len(%s), 'v': %s})", l, e, i, before, e)
+	contrary := fmt.Sprintf("list_filter(%s, lambda %s, %s: %s <> %s AND coalesce(sign(%s) + sign(%s), 1) <> 0)", l, o, j, j, i, body.sql, back.sql)
+	ranked := fmt.Sprintf("list_transform(%s, lambda %s, %s: {'r': CASE WHEN len(%s) > 0 THEN CAST(trino_fail('Comparison method violates its general contract') AS BIGINT) ELSE len(%s) END, 'v': %s})", l, e, i, contrary, before, e)
 	r := c.parameter()
 	sorted := fmt.Sprintf("list_transform(list_sort(%s), lambda %s: struct_extract(%s, 'v'))", ranked, r, r)
 	return value{sql: each(a[0].sql, l, sorted), typ: a[0].typ}, nil

@@ -49,6 +49,9 @@ func compare(at expression, op string, l, r value) (value, error) {
 	if t.is(mapType) {
 		return l, failAt(at.at(), "maps cannot be compared here; compare map_entries of both")
 	}
+	if t.is(arrayType, rowType) {
+		return boolean(compareNested(op, ls, rs, t)), nil
+	}
 	sql := "(" + ls + " " + op + " " + rs + ")"
 	if t.isFloat() {
 		switch op {
@@ -71,6 +74,68 @@ func compare(at expression, op string, l, r value) (value, error) {
 		}
 	}
 	return boolean(sql), nil
+}
+
+// compareNested compares arrays and rows. DuckDB takes NULL within them for a
+// value; in Trino it makes an equality NULL, and an order an error.
+func compareNested(op, l, r string, t *dataType) string {
+	p := "c" + itoa(depthOf(t)) + "_"
+	pair := "{'l': " + l + ", 'r': " + r + "}"
+	a, b := "struct_extract("+p+", 'l')", "struct_extract("+p+", 'r')"
+	body := ""
+	switch op {
+	case "=":
+		body = equalNested(a, b, t)
+	case "<>":
+		body = "NOT " + equalNested(a, b, t)
+	default:
+		body = "CASE WHEN " + holdsNull(a, t) + " OR " + holdsNull(b, t) +
+			" THEN CAST(trino_fail('comparison not supported for values with null elements') AS BOOLEAN) ELSE " + a + " " + op + " " + b + " END"
+	}
+	return each(pair, p, "CASE WHEN "+a+" IS NULL OR "+b+" IS NULL THEN NULL ELSE "+body+" END")
+}
+
+func equalNested(l, r string, t *dataType) string {
+	part := func(l, r string, t *dataType) string {
+		switch {
+		case t.is(arrayType, rowType):
+			return "CASE WHEN " + l + " IS NULL OR " + r + " IS NULL THEN NULL ELSE " + equalNested(l, r, t) + " END"
+		case t.isFloat():
+			return "(" + l + " = " + r + " AND NOT isnan(" + l + "))"
+		}
+		return "(" + l + " = " + r + ")"
+	}
+	if t.kind == rowType {
+		parts := make([]string, len(t.fields))
+		for i, f := range t.fields {
+			n := quoteText(t.fieldName(i))
+			parts[i] = part("struct_extract("+l+", "+n+")", "struct_extract("+r+", "+n+")", f.typ)
+		}
+		return "(" + strings.Join(parts, " AND ") + ")"
+	}
+	p := "e" + itoa(depthOf(t)) + "_"
+	all := "list_transform(list_zip(" + l + ", " + r + "), lambda " + p + ": " + part("struct_extract("+p+", 1)", "struct_extract("+p+", 2)", t.elem) + ")"
+	return "(CASE WHEN len(" + l + ") <> len(" + r + ") THEN false ELSE trino_all(" + all + ") END)"
+}
+
+func holdsNull(x string, t *dataType) string {
+	if t.kind == rowType {
+		parts := make([]string, len(t.fields))
+		for i, f := range t.fields {
+			part := "struct_extract(" + x + ", " + quoteText(t.fieldName(i)) + ")"
+			parts[i] = part + " IS NULL"
+			if f.typ.is(arrayType, rowType) {
+				parts[i] += " OR " + holdsNull(part, f.typ)
+			}
+		}
+		return "(" + strings.Join(parts, " OR ") + ")"
+	}
+	sql := "list_count(" + x + ") < len(" + x + ")"
+	if t.elem.is(arrayType, rowType) {
+		p := "h" + itoa(depthOf(t)) + "_"
+		sql += " OR list_contains(list_transform(" + x + ", lambda " + p + ": " + holdsNull(p, t.elem) + "), true)"
+	}
+	return "(" + sql + ")"
 }
 
 func (c *compiler) arithmetic(x *operation, l, r value) (value, error) {

@@ -494,6 +494,11 @@ func (p *parser) call(pos node, name string) (expression, error) {
 		if c.args, err = p.expressions(); err != nil {
 			return nil, err
 		}
+		if name == "substring" && len(c.args) == 1 && p.skip("FROM") {
+			if c.args, err = p.substring(c.args); err != nil {
+				return nil, err
+			}
+		}
 		if p.skip("ORDER", "BY") {
 			if c.order, err = p.sortItems(); err != nil {
 				return nil, err
@@ -507,6 +512,16 @@ func (p *parser) call(pos node, name string) (expression, error) {
 		return nil, err
 	}
 	return c, p.callTail(c)
+}
+
+// substring reads what follows FROM in substring(x FROM 2 FOR 3).
+func (p *parser) substring(args []expression) ([]expression, error) {
+	from, err := p.expression()
+	if err != nil || !p.skip("FOR") {
+		return append(args, from), err
+	}
+	length, err := p.expression()
+	return append(args, from, length), err
 }
 
 // callTail reads what follows a call's parentheses.

@@ -5,7 +5,7 @@ package athena
 const scalarSignatures = `
 	length(varchar) bigint = length($1)
 	length(varbinary) bigint = octet_length($1)
-	upper(varchar) varchar = upper($1)
+	upper(varchar) varchar = trino_upper($1)
 	lower(varchar) varchar = lower($1)
 	ltrim(varchar) varchar = ltrim($1, trino_spaces())
 	ltrim(varchar, varchar) varchar = ltrim($1, $2)
@@ -213,6 +213,8 @@ const scalarSignatures = `
 
 // refused are functions that are known, and cannot be given faithfully.
 var refused = map[string]string{
+	"parse_data_size":              "multiply by the unit",
+	"parse_presto_data_size":       "multiply by the unit",
 	"word_stem":                    "there is no stemmer here",
 	"spooky_hash_v2_32":            "use sha256",
 	"spooky_hash_v2_64":            "use sha256",

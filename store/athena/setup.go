@@ -8,6 +8,9 @@ func Setup() []string {
 
 var macros = []string{
 	`CREATE MACRO trino_spaces() AS (' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13))`,
+	`CREATE MACRO trino_upper(s) AS CASE WHEN contains(s, 'ß') THEN array_to_string(list_transform(string_split(s, 'ß'), lambda part_: upper(part_)), 'ß') ELSE upper(s) END`,
+	`CREATE MACRO trino_months(i) AS CAST(datepart('year', i) * 12 + datepart('month', i) AS BIGINT)`,
+	`CREATE MACRO trino_all(l) AS CASE WHEN list_contains(l, false) THEN false WHEN list_count(l) < len(l) THEN NULL ELSE true END`,
 	`CREATE MACRO trino_checked(s, pattern, typ) AS CASE WHEN s IS NULL OR regexp_full_match(s, pattern) THEN trim(s) ELSE trino_fail('Cannot cast ''' || s || ''' to ' || typ) END`,
 	`CREATE MACRO trino_fits(s, n) AS CASE WHEN length(s) > n THEN trino_fail('Value ' || s || ' cannot be represented as varchar(' || n || ')') ELSE s END`,
 	`CREATE MACRO trino_divide(a, b) AS CASE WHEN b = 0 THEN CAST(trino_fail('Division by zero') AS BIGINT) ELSE a // b END`,
@@ -64,4 +67,5 @@ var macros = []string{
 	`CREATE MACRO trino_bins(x, bins) AS CASE WHEN len(bins) = 0 THEN CAST(trino_fail('Bins cannot be an empty array') AS BIGINT) WHEN x IS NULL THEN NULL ELSE CAST(len(list_filter(bins, lambda b_: b_ <= x)) AS BIGINT) END`,
 	`CREATE MACRO trino_months_between(a, b) AS ((year(b) - year(a)) * 12 + month(b) - month(a) - CASE WHEN a + to_months(CAST((year(b) - year(a)) * 12 + month(b) - month(a) AS INTEGER)) > b THEN 1 ELSE 0 END)`,
 	`CREATE MACRO trino_month_diff(a, b) AS CASE WHEN a <= b THEN trino_months_between(a, b) ELSE -trino_months_between(b, a) END`,
+	`CREATE MACRO trino_month_sequence(a, b, m) AS CASE WHEN m = 0 OR m > 0 AND a > b OR m < 0 AND a < b THEN trino_nothing([a], 'sequence stop value should be greater than or equal to start value if step is greater than zero otherwise stop should be less than or equal to start') ELSE list_transform(generate_series(0, trino_limit(trino_month_diff(a, b) // m + 1) - 1), lambda i_: a + to_months(CAST(i_ * m AS INTEGER))) END`,
 }
