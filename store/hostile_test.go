@@ -260,7 +260,7 @@ func TestExhausting(t *testing.T) {
 			rows.Close()
 		}
 		took := time.Since(begin)
-		if err == nil || took > 5*time.Second {
+		if err == nil || took > endless {
 			t.Errorf("%s: %v after %v", sql, err, took)
 		}
 		t.Logf("%6.0f ms, %d MB resident: %s: %.150v", took.Seconds()*1000, resident(), sql, err)
@@ -270,11 +270,15 @@ func TestExhausting(t *testing.T) {
 	}
 }
 
+// endless is what only a statement reaches that does not heed its limits, on
+// however busy a machine.
+const endless = time.Minute
+
 func TestNested(t *testing.T) {
 	db, _ := hostileDB(t)
 	for _, name := range slices.Sorted(maps.Keys(nested)) {
 		sql := nested[name]
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), endless)
 		begin := time.Now()
 		rows, err := db.Query(ctx, sql, store.Options{Limit: 10, Timeout: time.Second})
 		if err == nil {
@@ -285,7 +289,7 @@ func TestNested(t *testing.T) {
 		}
 		cancel()
 		t.Logf("%-12s %6.0f ms: %.150v", name, time.Since(begin).Seconds()*1000, err)
-		if time.Since(begin) > 5*time.Second {
+		if time.Since(begin) > endless {
 			t.Errorf("%s took %v", name, time.Since(begin))
 		}
 	}
