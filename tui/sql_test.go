@@ -416,6 +416,58 @@ func TestSQLExport(t *testing.T) {
 	}
 }
 
+func TestSQLPinOnTheBoard(t *testing.T) {
+	f := minutes(12)
+	m, v := sqlModel(t, f, 120, 40)
+	var waits []time.Duration
+	var due tea.Msg
+	v.timer = func(d time.Duration, msg tea.Msg) tea.Cmd { waits, due = append(waits, d), msg; return nil }
+	hit(m, "r", "p", "1")
+	if s := shown(t, m); !strings.Contains(s, "12 rows · 0.0 s ago") || !strings.Contains(s, "2026-11-20 14:30:00") {
+		t.Error(s)
+	}
+	answer(m, v.Update(due))
+	if len(waits) != 2 || waits[1] != 15*time.Second || len(f.asked) != 3 {
+		t.Errorf("%v, asked %d times", waits, len(f.asked))
+	}
+	data, err := m.encodeState()
+	if err == nil {
+		err = write(m.desk.Config.StatePath, data)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := New(m.desk.Config, m.desk.Data)
+	if again.desk.pinned == nil || again.desk.pinned.every != 15*time.Second {
+		t.Error("the pin has not survived")
+	}
+	hit(m, "4", "p")
+	if m.desk.pinned != nil {
+		t.Error("p has not taken it off")
+	}
+	if answer(m, v.Update(due)); len(f.asked) != 3 {
+		t.Error("it is asked still")
+	}
+}
+
+func TestSQLExplainKeepsTheRows(t *testing.T) {
+	f := minutes(12)
+	m, v := sqlModel(t, f, 80, 24)
+	hit(m, "r")
+	f.head, f.rows = SQLHead{Columns: []SQLColumn{{"explain_key", "VARCHAR"}, {"explain_value", "VARCHAR"}}}, [][]any{{"physical_plan", "┌───┐\n│ A │\n└───┘"}}
+	hit(m, "b")
+	if s := shown(t, m); !strings.Contains(s, "│ A │") {
+		t.Error(s)
+	}
+	if !strings.HasPrefix(f.asked[1], "EXPLAIN ") {
+		t.Error(f.asked)
+	}
+	hit(m, "esc")
+	if g := v.tab().grid; g == nil || g.rows.count != 12 || !strings.Contains(shown(t, m), "AAPL") {
+		t.Error("the rows are gone")
+	}
+}
+
 func TestSQLHostileCells(t *testing.T) {
 	evil := "\x1b[2J\x1b]52;c;aGk=\x07\u202e\u0085x\x9b31m\u200d\ufe0f漢字\n\ttail\xff"
 	f := &fakeSQL{page: 10, head: SQLHead{Columns: []SQLColumn{{evil, evil}, {"b", "BLOB"}}}}

@@ -3,6 +3,7 @@ package tui
 import (
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -111,6 +112,17 @@ func (v *sqlView) verb(a ask) tea.Cmd {
 			return nil
 		}
 		return v.export(t, t.result.statement, strings.Join(a.args, " "))
+	case "pin":
+		seconds := pinSeconds
+		if name != "" {
+			n, err := strconv.Atoi(name)
+			if err != nil || n < 0 {
+				v.desk.Say(Warn, "pin takes a number of seconds")
+				return nil
+			}
+			seconds = n
+		}
+		return v.pin(seconds)
 	}
 	return nil
 }

@@ -118,6 +118,8 @@ func (v *sqlView) drawRule(c *canvas) {
 	case t.exporting != nil:
 		v.drawProgress(c, t.exporting, "exporting")
 		right = ""
+	case t.plan != nil:
+		c.muted("plan · " + latency(t.plan.elapsed))
 	case t.grid != nil:
 		c.cell(c.on(Muted), t.facts(), min(width(t.facts()), c.room()-2))
 	default:
@@ -148,7 +150,7 @@ func (v *sqlView) drawProgress(c *canvas, r *sqlRun, what string) {
 		c.number(c.on(Text), plainNumber(int(share*100))+" %", 5)
 		c.gap(1)
 	}
-	if r.reading {
+	if r.reading && r.plan == nil {
 		if g := v.tab().grid; g != nil {
 			c.muted(plural(g.rows.count, "row") + " so far ")
 		}
@@ -171,9 +173,6 @@ func (t *sqlTab) facts() string {
 		rows = "the first " + integer(int64(n)) + " rows, counting all …"
 	case r.capped:
 		rows = "the first " + integer(int64(n)) + " rows of more, x exports all"
-	}
-	if t.plan != nil {
-		rows = "plan"
 	}
 	s := rows + " · " + latency(g.rows.head.Elapsed)
 	if g.rows.head.Scanned > 0 {
