@@ -104,7 +104,12 @@ func minutes(n int) *fakeSQL {
 
 func sqlModel(t testing.TB, f SQL, w, h int) (*Model, *sqlView) {
 	t.Helper()
-	d := newDemo(200, demoNow)
+	return sqlModelOf(t, f, 200, w, h)
+}
+
+func sqlModelOf(t testing.TB, f SQL, symbols, w, h int) (*Model, *sqlView) {
+	t.Helper()
+	d := newDemo(symbols, demoNow)
 	d.history()
 	d.ticks()
 	data := d.data()
@@ -566,7 +571,7 @@ func FuzzSQLEditor(f *testing.F) {
 		"ctrl+z", "ctrl+y", "enter", "tab", "esc", "e", "ctrl+n", "ctrl+p", "(", ")", "'", ";", "a", "space", "ctrl+r", "ctrl+j", "f", "n", "m", "d", "u",
 		"x", "c", "s", "S", "/", "j", "k", "h", "l", "G", "g", "=", "-", "y", "b", "o", "v", "ctrl+d", "ctrl+h", "shift+tab", "ctrl+c", "."}
 	f.Fuzz(func(t *testing.T, keys []byte, pasted string) {
-		m, v := sqlModel(t, minutes(30), 80, 24)
+		m, v := sqlModelOf(t, minutes(30), 5, 80, 24)
 		v.Update(tea.PasteMsg{Content: pasted})
 		for i, k := range keys[:min(len(keys), 60)] {
 			name := names[int(k)%len(names)]

@@ -195,6 +195,8 @@ type sqlPicker struct {
 	found  []string // the best first
 	chosen int
 	take   func(string) tea.Cmd
+
+	statements bool // the items themselves, not names of them
 }
 
 func newPicker(title string, all []string, take func(string) tea.Cmd) *sqlPicker {
@@ -250,10 +252,18 @@ func (v *sqlView) searchHistory() {
 		v.touched()
 		return nil
 	})
+	v.pick.statements = true
 }
 
-// draw writes the list into what is left: one statement a line, the chosen
-// one in full below.
+// preview is the chosen statement, which the editor shows in full; "" is none.
+func (p *sqlPicker) preview() string {
+	if p == nil || !p.statements || p.chosen >= len(p.found) {
+		return ""
+	}
+	return p.found[p.chosen]
+}
+
+// draw writes the list into what is left, one item a line.
 func (p *sqlPicker) draw(c *canvas) {
 	c.gap(1)
 	c.put(c.bold(Accent), p.title)

@@ -15,7 +15,11 @@ func (v *sqlView) View(w, h int) string {
 	}
 	high := v.editorLines(h)
 	top := c.y
-	t.editor.draw(c, high, v.writing && v.ask == nil && v.pick == nil, t.mistake())
+	if preview := v.pick.preview(); preview != "" {
+		newEditor(preview).draw(c, high, false, -1)
+	} else {
+		t.editor.draw(c, high, v.writing && v.ask == nil && v.pick == nil, t.mistake())
+	}
 	for c.y < top+high && !c.full() {
 		c.end()
 	}
