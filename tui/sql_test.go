@@ -501,6 +501,16 @@ func TestSQLHostileCells(t *testing.T) {
 	v.tab().failed = ""
 }
 
+func TestSQLFiguresAreNeverCut(t *testing.T) {
+	f := minutes(1000)
+	f.rows[990][3], f.rows[991][2] = "123456789012", "-98765432.125"
+	m, _ := sqlModel(t, f, 80, 24)
+	hit(m, "r", "G")
+	if s := shown(t, m); strings.Contains(s, "#") || !strings.Contains(s, "123,456,789,012") || !strings.Contains(s, "-98,765,432.1") {
+		t.Error(s)
+	}
+}
+
 func TestSQLEverySizeAndLook(t *testing.T) {
 	f := minutes(60)
 	for _, look := range []Look{{Mode: NoColor}, {Mode: Color16, ASCII: true}, {Mode: Color256, Light: true}} {

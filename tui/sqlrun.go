@@ -227,6 +227,7 @@ func (v *sqlView) finished(t *sqlTab, answer SQLAnswer) tea.Cmd {
 		cmds = append(cmds, closeAnswer(answer))
 	}
 	g.measure()
+	g.widen(0)
 	if g.sort >= 0 || g.search.String() != "" {
 		cmds = append(cmds, g.reorder())
 	}

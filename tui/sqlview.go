@@ -648,6 +648,9 @@ func (v *sqlView) result(a Action) tea.Cmd {
 		v.openCell()
 		return nil
 	}
+	if a == Sort && t.result.capped {
+		v.desk.Say(Muted, "sorts these "+plainNumber(g.rows.count)+" rows only: order by in the query sorts all")
+	}
 	cmd, _ := g.do(a)
 	return cmd
 }
