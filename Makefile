@@ -37,7 +37,7 @@ examples: build ## run the examples
 	@for e in examples/*/run.sh; do echo "== $$e"; bash $$e || exit 1; done
 
 bench: ## benchmarks, each with its ratio
-	$(GO) test -run '^$$' -bench . -benchtime 1s ./...
+	$(GO) test -p 1 -run '^$$' -bench . -benchtime 1s ./...
 
 FUZZTIME ?= 10s
 fuzz: ## fuzz every decoder and parser for FUZZTIME each

@@ -14,6 +14,7 @@ import (
 	"tapedeck/pipeline/kafka"
 	"tapedeck/pipeline/market"
 	"tapedeck/store"
+	"tapedeck/store/athena"
 	"tapedeck/store/lake"
 )
 
@@ -143,7 +144,12 @@ func encryption(setting string) string {
 
 // openStore opens SQL over the lake and, where log is not nil, what it has beyond.
 func openStore(ctx context.Context, c Config, p *place, l *lake.Lake, log *kafka.Client, logger *slog.Logger) (*store.DB, error) {
+	translator, err := athena.New(athenaTables())
+	if err != nil {
+		return nil, err
+	}
 	config := store.Config{
+		Rewriter: translator, Setup: athena.Setup(), Connect: athena.Register,
 		Lake: l, MemoryLimit: c.SQL.Memory.String(), TempLimit: c.SQL.Temp.String(),
 		Threads: c.SQL.Threads, TempDir: filepath.Join(p.dir, "tmp"), Timeout: c.SQL.Timeout,
 	}

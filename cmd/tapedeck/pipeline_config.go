@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tapedeck/pipeline"
+	"tapedeck/pipeline/alert"
 	"tapedeck/pipeline/clean"
 	"tapedeck/pipeline/feed"
 	"tapedeck/pipeline/market"
@@ -28,7 +29,7 @@ func pipelineConfig(c Config, h *held, stages []string, once bool) (pipeline.Con
 		Calendar:       calendar,
 		Clean:          clean.Config{},
 		SecondFeatures: c.Compute.SecondFeatures, SnapshotEvery: c.Compute.Snapshot,
-		NewRules:  newRules,
+		NewRules: newRules(calendar), DefaultRules: alert.Defaults(),
 		FlushRows: c.Archive.FlushRows, FlushAge: c.Archive.FlushAge, MergeEvery: c.Archive.MergeEvery,
 		Retention: c.Kafka.Retention, Embedded: h.broker != nil,
 	}, nil

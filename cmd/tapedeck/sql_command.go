@@ -13,11 +13,12 @@ import (
 
 	"tapedeck/pipeline/kafka"
 	"tapedeck/store"
+	"tapedeck/store/athena"
 	"tapedeck/store/lake"
 )
 
 func newSQL(o *options) *cobra.Command {
-	format := "table"
+	format, dialect := "table", "athena"
 	var file string
 	var limit int
 	cmd := &cobra.Command{
@@ -25,8 +26,9 @@ func newSQL(o *options) *cobra.Command {
 		Short: "Ask in SQL over the lake and the current minutes",
 		Long: `Runs one read-only statement over the tables ticks, bars, features, alerts,
 predictions and dead_letters: the lake and what the log holds beyond it, whether
-or not a pipeline runs. The statement is the argument, --file, or standard input;
-on a terminal and without any of them it is a shell that asks.
+or not a pipeline runs. The SQL is Athena's (Trino's), see docs/sql.md. The
+statement is the argument, --file, or standard input; on a terminal and without
+any of them it is a shell that asks.
 
 Times are UTC. bars and features have a column interval: 1s 1m 5m 15m 1h 1d.`,
 		Example: `  tapedeck sql "SELECT symbol, max(price) FROM ticks GROUP BY symbol ORDER BY 2 DESC LIMIT 10"
@@ -41,6 +43,9 @@ Times are UTC. bars and features have a column interval: 1s 1m 5m 15m 1h 1d.`,
 			}
 			if format == "parquet" && isTerminal(cmd.OutOrStdout()) {
 				return usageError{errors.New("parquet is not for the terminal: send it to a file with > result.parquet")}
+			}
+			if dialect != "athena" && dialect != "duckdb" {
+				return usageError{fmt.Errorf("--dialect: %q is not a dialect; athena or duckdb", dialect)}
 			}
 			if f, ok := cmd.InOrStdin().(*os.File); ok && len(args) == 0 && file == "" && isTerminal(f) && isTerminal(cmd.OutOrStdout()) {
 				c, err := o.config()
@@ -57,12 +62,14 @@ Times are UTC. bars and features have a column interval: 1s 1m 5m 15m 1h 1d.`,
 			if err != nil {
 				return err
 			}
-			return query(cmd.Context(), c, statement, limit, write, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return query(cmd.Context(), c, statement, store.Options{Limit: limit, Native: dialect == "duckdb"}, write, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "table", "how rows come out: table, csv, json or parquet")
+	cmd.Flags().StringVar(&dialect, "dialect", dialect, "the statement's SQL: athena (Trino's meaning) or duckdb (DuckDB's own)")
 	cmd.Flags().StringVar(&file, "file", "", "read the statement from `FILE`; - is standard input")
 	cmd.Flags().IntVar(&limit, "limit", 0, "give at most `N` rows (0: all)")
+	_ = cmd.RegisterFlagCompletionFunc("dialect", cobra.FixedCompletions([]string{"athena", "duckdb"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"table", "csv", "json", "parquet"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -102,16 +109,17 @@ func readStatement(args []string, file string, stdin io.Reader) (string, error) 
 
 // query answers one statement, over the log of the running pipeline or, where
 // none runs, over the log that lies here.
-func query(ctx context.Context, c Config, statement string, limit int,
+func query(ctx context.Context, c Config, statement string, o store.Options,
 	write func(context.Context, *store.Rows, io.Writer) error, out, notes io.Writer) error {
 	v, err := openView(ctx, c, notes)
 	if err != nil {
 		return err
 	}
 	defer v.close()
-	rows, err := v.db.Query(ctx, statement, store.Options{Limit: limit})
+	rows, err := v.db.Query(ctx, statement, o)
 	if err != nil {
-		if errors.Is(err, store.ErrRefused) {
+		var wrong *athena.Error
+		if errors.Is(err, store.ErrRefused) || errors.As(err, &wrong) {
 			return usageError{err}
 		}
 		return err

@@ -2,11 +2,14 @@ package lstm
 
 import (
 	"math/rand/v2"
+	"runtime"
+	"sync"
 	"testing"
 )
 
 // BenchmarkPredict is the seed's network on a minute of 1,000 symbols, with
-// every kernel: ms/op is for all of them. "floor" is the matrix product alone.
+// every kernel: ms/op is for all of them. "floor" is the matrix
+// product alone, by the fastest kernel on one panel.
 func BenchmarkPredict(b *testing.B) {
 	const n = 1000
 	m, err := New(Shape{Steps: 60, Features: 8, Units: 128, Outputs: 1}, 1)
@@ -26,6 +29,37 @@ func BenchmarkPredict(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Microseconds())/1000/float64(b.N), "ms/op")
 		})
+	}
+	b.Run("floor", func(b *testing.B) {
+		workers := runtime.GOMAXPROCS(0)
+		for b.Loop() {
+			var group sync.WaitGroup
+			for range workers {
+				group.Go(func() {
+					a, c := make([]float32, tileRows*144), make([]float32, tileRows*panelWidth)
+					t := productTile{c: c, cStride: panelWidth, a: a, aRow: 144, aStep: 1, b: m.panels, bStep: panelWidth, inner: 8 + 128}
+					for range 60 * 8 * n / tileRows / workers {
+						m.kernel.product(&t)
+					}
+				})
+			}
+			group.Wait()
+		}
+		b.ReportMetric(float64(b.Elapsed().Microseconds())/1000/float64(b.N), "ms/op")
+	})
+}
+
+// BenchmarkPredictOne is the latency of one window.
+func BenchmarkPredictOne(b *testing.B) {
+	m, err := New(Shape{Steps: 60, Features: 8, Units: 128, Outputs: 1}, 1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	x, y := fill(60*8, rand.New(rand.NewPCG(1, 1))), make([]float32, 1)
+	for b.Loop() {
+		if err := m.Predict(y, x, 1); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

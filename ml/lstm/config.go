@@ -15,7 +15,7 @@ type object struct {
 	Registered *string         `json:"registered_name"`
 	Config     json.RawMessage `json:"config"`
 	Build      struct {
-		InputShape []*int `json:"input_shape"`
+		InputShape json.RawMessage `json:"input_shape"` // of several inputs: a list of shapes
 	} `json:"build_config"`
 	Name    string `json:"name"` // of a layer in a functional model
 	Inbound []struct {
@@ -89,8 +89,8 @@ func decodeConfig(text []byte) (Shape, error) {
 			input = c.BatchShape
 		case "LSTM":
 			s.Units = c.Units
-			if input == nil {
-				input = layer.Build.InputShape
+			if input == nil && json.Unmarshal(layer.Build.InputShape, &input) != nil {
+				return s, fmt.Errorf("layer %s has no single input", layer.name())
 			}
 		case "Dropout":
 			s.Dropout = float32(c.Rate)
@@ -148,7 +148,7 @@ func chain(layers []object, output json.RawMessage) error {
 			} `json:"config"`
 		}
 		if err := json.Unmarshal(layer.Inbound[0].Args[0], &tensor); err != nil {
-			return fmt.Errorf("layer %s: %w", layer.name(), err)
+			return fmt.Errorf("layer %s takes something else than one tensor", layer.name())
 		}
 		if !slices.Equal(tensor.Config.History, []any{layers[i-1].Name, 0.0, 0.0}) {
 			return fmt.Errorf("layer %s does not follow the layer before it", layer.name())

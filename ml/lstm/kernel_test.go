@@ -99,8 +99,8 @@ func TestKernelsAgree(t *testing.T) {
 func TestActivations(t *testing.T) {
 	for _, k := range available() {
 		worst := [2]float64{}
-		for n := range 40000 {
-			x := float32(n-20000) / 20000 * 12
+		for n := range 20000 {
+			x := float32(n-10000) / 10000 * 12
 			w := make([]float32, panelWidth)
 			for g := range w {
 				w[g] = 1

@@ -10,7 +10,7 @@ import (
 // blockRows is how many windows are taken through all steps together: the
 // state of so many stays in the first-level cache while a panel of weights
 // passes by.
-const blockRows = 8 * tileRows
+const blockRows = 4 * tileRows
 
 // Predict computes the outputs of n windows: windows is [n, steps, features],
 // dst becomes [n, outputs], row by row. It uses as many goroutines as
@@ -18,7 +18,7 @@ const blockRows = 8 * tileRows
 // disturbs no other.
 func (m *Model) Predict(dst, windows []float32, n int) error {
 	s := m.shape
-	if n < 0 || len(dst) != n*s.Outputs {
+	if n < 0 || n > len(dst) || len(dst) != n*s.Outputs {
 		return fmt.Errorf("lstm: predict %d windows: room for %d outputs, want %d", n, len(dst), n*s.Outputs)
 	}
 	if n == 0 {

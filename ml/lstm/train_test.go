@@ -9,7 +9,8 @@ import (
 )
 
 // reference is the network in float64, written for clarity alone.
-func reference(s Shape, w [5][]float64, window []float64) []float64 {
+// mask is that of dropout.
+func reference(s Shape, w [5][]float64, window []float64, mask []float32) []float64 {
 	kernel, recurrent, bias, dense, denseBias := w[0], w[1], w[2], w[3], w[4]
 	h, c := make([]float64, s.Units), make([]float64, s.Units)
 	z := make([]float64, 4*s.Units)
@@ -33,7 +34,7 @@ func reference(s Shape, w [5][]float64, window []float64) []float64 {
 	for k := range y {
 		y[k] = denseBias[k]
 		for u, v := range h {
-			y[k] += v * dense[u*s.Outputs+k]
+			y[k] += v * float64(mask[u]) * dense[u*s.Outputs+k]
 		}
 	}
 	return y
@@ -72,9 +73,16 @@ func data(t testing.TB, s Shape, n int, seed uint64) *Samples {
 func TestGradient(t *testing.T) {
 	for _, s := range []Shape{
 		{Steps: 7, Features: 3, Units: 18, Outputs: 2},
-		{Steps: 5, Features: 2, Units: 70, Outputs: 1},
+		{Steps: 6, Features: 2, Units: 65, Outputs: 1},
+		{Steps: 4, Features: 2, Units: 9, Outputs: 3, Dropout: 0.4},
 	} {
 		const n = 8
+		var masks [n][]float32
+		for r := range masks {
+			p := newPass(s, portable)
+			p.drop(make([]float32, s.Units), 0, uint64(r))
+			masks[r] = p.mask
+		}
 		m, err := New(s, 3)
 		if err != nil {
 			t.Fatal(err)
@@ -82,13 +90,13 @@ func TestGradient(t *testing.T) {
 		d := data(t, s, n, 1)
 		for _, huberDelta := range []float64{0, 0.5} {
 			config := TrainConfig{Huber: huberDelta}
-			skip := func(i int) bool { return i%11 != 0 || s.Units > 20 && i%37 != 0 } // a sample of many is enough
+			skip := func(i int) bool { return i%29 != 0 || s.Units > 20 && i%493 != 0 } // a sample of many is enough
 			w := m.Weights()
 			numbers := [5][]float64{doubles(w.Kernel), doubles(w.Recurrent), doubles(w.Bias), doubles(w.Dense), doubles(w.DenseBias)}
 			loss := func() float64 {
 				sum := 0.0
 				for i := range n {
-					y := reference(s, numbers, doubles(d.windows[i*d.window:][:d.window]))
+					y := reference(s, numbers, doubles(d.windows[i*d.window:][:d.window]), masks[i])
 					for k, v := range y {
 						e := v - float64(d.targets[i*s.Outputs+k])
 						l, _ := squared(e)
@@ -184,6 +192,31 @@ func TestTrainingLearns(t *testing.T) {
 	if err != nil || got != best {
 		t.Errorf("the model's loss is %v (%v), that of the best epoch %v", got, err, best)
 	}
+}
+
+// TestTrainingIsTheSameOnBothInstructionSets holds AVX-512 against AVX2.
+func TestTrainingIsTheSameOnBothInstructionSets(t *testing.T) {
+	kinds := available()
+	if len(kinds) < 3 {
+		t.Skipf("this processor has only %v", kinds)
+	}
+	s := Shape{Steps: 6, Features: 3, Units: 33, Outputs: 1, Dropout: 0.2}
+	m, err := New(s, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := DefaultTrainConfig()
+	c.Epochs = 2
+	var results []*Model
+	for _, k := range kinds[1:] {
+		m.kernel = k
+		trainer, err := train(t, m, c, t.Context(), data(t, s, 300, 1), nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		results = append(results, trainer.Model())
+	}
+	same(t, results[0], results[1])
 }
 
 func TestTrainingStopsEarly(t *testing.T) {

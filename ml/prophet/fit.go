@@ -53,26 +53,68 @@ func Fit(ctx context.Context, config Config, history Series) (*Model, error) {
 	return m, nil
 }
 
-// maximum climbs from theta. The posterior of logistic growth has a top on
-// either side of k = 0, where the prior of m has a ridge of no return: there it
-// climbs on the other side too, from the same curve after the first
-// changepoint, and keeps the higher top.
+// supple is how much weaker the penalty of slope changes is on the way to a
+// second start.
+const supple = 100
+
+// maximum climbs from theta, and from where else the posterior may have a higher
+// top. One that calls a bend noise and one that draws it can both be tops, so it
+// climbs once more from the fit under a weak penalty, with every bend drawn. With
+// logistic growth there are tops on either side of k = 0, where the prior of m
+// forbids to pass; so it climbs from the mirrored slope too, which is the same
+// curve after the first changepoint.
 func (p *posterior) maximum(ctx context.Context, theta []float64) (*search, error) {
-	best, err := p.climb(ctx, theta)
+	best, err := p.both(ctx, theta)
 	if err != nil || p.growth != Logistic {
 		return best, err
 	}
 	mirror := append([]float64{}, best.theta...)
 	mirror[0] = -mirror[0]
 	mirror[2] += 2 * best.theta[0]
-	other, err := p.climb(ctx, mirror)
+	other, err := p.both(ctx, mirror)
 	if err != nil {
 		return nil, err
 	}
-	if other.value > best.value {
-		best = other
+	return p.higher(best, other), nil
+}
+
+// both climbs from theta directly and by way of the supple fit.
+func (p *posterior) both(ctx context.Context, theta []float64) (*search, error) {
+	best, err := p.climb(ctx, theta, nil)
+	if err != nil || p.growth == Flat {
+		return best, err
 	}
-	return best, nil
+	weak := *p
+	weak.tau *= supple
+	way, err := weak.climb(ctx, append([]float64{}, best.theta...), best)
+	if err != nil {
+		return nil, err
+	}
+	other, err := p.climb(ctx, way.theta, best)
+	if err != nil {
+		return nil, err
+	}
+	return p.higher(best, other), nil
+}
+
+// higher is the higher top, unless that one is no fit: with about as many
+// parameters as rows the model can pass through every point, and the posterior
+// grows without bound as σ vanishes.
+func (p *posterior) higher(best, other *search) *search {
+	if other.value > best.value && 2*nonzero(other.theta) <= max(len(p.t), 2*nonzero(best.theta)) {
+		return other
+	}
+	return best
+}
+
+func nonzero(theta []float64) int {
+	n := 0
+	for _, v := range theta {
+		if v != 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // start is Prophet's: the line, or the logistic curve, through the first and the

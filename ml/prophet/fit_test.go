@@ -296,3 +296,42 @@ func TestFitIgnoresOrder(t *testing.T) {
 		t.Errorf("log posterior %v against %v", a.LogPosterior(), b.LogPosterior())
 	}
 }
+
+// TestNoStartIsBetter climbs from random places: none may end above the fit. The
+// posterior has several tops, and those of a sharp bend are far apart.
+func TestNoStartIsBetter(t *testing.T) {
+	r := rand.New(rand.NewPCG(2, 7))
+	change := []func(*Config){
+		func(*Config) {},
+		func(c *Config) { c.SeasonalityMode = Multiplicative },
+		func(c *Config) { c.Growth = Logistic },
+		func(c *Config) { c.Growth, c.SeasonalityMode = Logistic, Multiplicative },
+	}
+	for i := range 12 {
+		bend, noise, n := r.NormFloat64()*0.3, 0.2+2*r.Float64(), 100+r.IntN(400)
+		var s Series
+		for j := range n {
+			x := float64(j)
+			y := 100 + 0.1*x + 3*math.Sin(2*math.Pi*x/7) + noise*r.NormFloat64() + bend*math.Max(0, x-float64(n/2))
+			s.Times, s.Values = append(s.Times, date("2022-01-01")+market.Time(j)*dayMicros), append(s.Values, y)
+		}
+		s = limits(s, 400, -200)
+		c := DefaultConfig()
+		change[i%len(change)](&c)
+		m := fitted(t, c, s)
+		p := m.posterior(s)
+		for range 3 {
+			theta := p.start()
+			for k := range theta {
+				theta[k] += r.NormFloat64() / 3
+			}
+			top, err := p.climb(context.Background(), theta, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if top.value > m.LogPosterior()+1e-6 {
+				t.Errorf("series %d: %.6f from a random start, %.6f fitted", i, top.value, m.LogPosterior())
+			}
+		}
+	}
+}

@@ -3,10 +3,11 @@ package prophet
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"sort"
 
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/lapack/lapack64"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -21,7 +22,6 @@ type lasso struct {
 	b, w   []float64
 	active []int
 	sign   []float64 // of active entries with w > 0
-	chol   mat.Cholesky
 }
 
 func (l *lasso) solve(ctx context.Context, z []float64) error {
@@ -57,7 +57,7 @@ func (l *lasso) step(z []float64, banned []bool) (bool, error) {
 	if n == 0 {
 		return true, nil
 	}
-	sub := mat.NewSymDense(n, nil)
+	sub, factor := mat.NewSymDense(n, nil), mat.NewSymDense(n, nil)
 	rhs := mat.NewVecDense(n, nil)
 	for r, i := range l.active {
 		rhs.SetVec(r, l.b[i]-l.w[i]*l.sign[i])
@@ -65,12 +65,11 @@ func (l *lasso) step(z []float64, banned []bool) (bool, error) {
 			sub.SetSym(r, c, l.a.At(i, l.active[c]))
 		}
 	}
-	if err := l.factorize(sub); err != nil {
+	chol, err := factorize(sub, factor)
+	if err != nil {
 		return false, err
 	}
-	if err := l.chol.SolveVecTo(rhs, rhs); err != nil && !isCondition(err) {
-		return false, fmt.Errorf("solve for the coefficients: %w", err)
-	}
+	lapack64.Potrs(chol, blas64.General{Rows: n, Cols: 1, Stride: 1, Data: rhs.RawVector().Data})
 	type crossing struct {
 		at   float64
 		row  int
@@ -132,19 +131,21 @@ func (l *lasso) step(z []float64, banned []bool) (bool, error) {
 	return false, nil
 }
 
-// factorize takes the Cholesky factor, lifting the diagonal where columns are
-// equal to rounding.
-func (l *lasso) factorize(sub *mat.SymDense) error {
-	n := sub.SymmetricDim()
+// factorize gives the Cholesky factor of a, in place of factor. It lifts the
+// diagonal of a where columns are equal to rounding. (mat.Cholesky would also
+// estimate the condition, which costs more than the rest.)
+func factorize(a, factor *mat.SymDense) (blas64.Triangular, error) {
+	n := a.SymmetricDim()
 	for lift := 1e-14; lift < 1e-3; lift *= 100 {
-		if l.chol.Factorize(sub) {
-			return nil
+		factor.CopySym(a)
+		if chol, ok := lapack64.Potrf(factor.RawSymmetric()); ok {
+			return chol, nil
 		}
 		for i := range n {
-			sub.SetSym(i, i, sub.At(i, i)*(1+lift)+math.SmallestNonzeroFloat64)
+			a.SetSym(i, i, a.At(i, i)*(1+lift)+math.SmallestNonzeroFloat64)
 		}
 	}
-	return errors.New("the features cannot be told apart: give fewer seasonalities or changepoints")
+	return blas64.Triangular{}, errors.New("the features cannot be told apart: give fewer seasonalities or changepoints")
 }
 
 // enter lets in the zero entry with the largest gradient beyond its penalty.
@@ -179,9 +180,4 @@ func signum(x float64) float64 {
 		return -1
 	}
 	return 0
-}
-
-func isCondition(err error) bool {
-	_, ok := err.(mat.Condition)
-	return ok
 }

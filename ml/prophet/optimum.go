@@ -34,20 +34,27 @@ const (
 	stopGain = 1e-13
 )
 
-// climb runs to the top of the posterior that is reached from theta.
-func (p *posterior) climb(ctx context.Context, theta []float64) (*search, error) {
+// climb runs to the top of the posterior that is reached from theta, which it
+// overwrites. Where the mean is linear it takes over the products of an earlier
+// climb on the same data; that one may be nil.
+func (p *posterior) climb(ctx context.Context, theta []float64, earlier *search) (*search, error) {
 	n, size := len(p.t), p.size()
-	s := &search{p: p, theta: theta, here: newMean(n), next: newMean(n),
-		cols: matrix(size, n), gram: mat.NewSymDense(size, nil), trial: make([]float64, size)}
+	linear, small := p.linear(), 0
+	s := &search{p: p, theta: theta, here: newMean(n), next: newMean(n), trial: make([]float64, size)}
+	known := linear && earlier != nil
+	if known {
+		s.cols, s.gram = earlier.cols, earlier.gram
+	} else {
+		s.cols, s.gram = matrix(size, n), mat.NewSymDense(size, nil)
+	}
 	s.solve = lasso{a: mat.NewSymDense(size, nil), b: make([]float64, size), w: make([]float64, size)}
 	p.at(s.theta, s.here)
 	s.settle()
-	linear, small := p.linear(), 0
 	for step := range maxSteps {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if step == 0 || !linear {
+		if step == 0 && !known || !linear {
 			p.jacobian(s.theta, s.here, s.cols)
 			s.multiply()
 		}

@@ -148,14 +148,18 @@ func (p narrow) accumulate(hist []sums, b *bins, features []int, rows []int32, g
 		begin := near.begin[:min(chunk, len(rows))]
 		added := near.gradients[:len(begin)]
 		for _, f := range features {
-			own := (*[256]sums)(hist[b.offset[f]:])
-			column := p[f:]
-			for i, at := range begin { // training spends much of its time here
-				sum := &own[column[at]]
-				sum.gradient += added[i].gradient
-				sum.hessian += added[i].hessian
-			}
+			add((*[256]sums)(hist[b.offset[f]:]), p[f:], begin, added)
 		}
+	}
+}
+
+// addPortable is add without instructions of one processor.
+func addPortable(own *[256]sums, column []uint8, begin []int, added []sums) {
+	added = added[:len(begin)]
+	for i, at := range begin {
+		sum := &own[column[at]]
+		sum.gradient += added[i].gradient
+		sum.hessian += added[i].hessian
 	}
 }
 

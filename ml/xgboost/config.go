@@ -111,3 +111,14 @@ func (c *Config) Validate() error {
 	}
 	return nil
 }
+
+// Metric is the library's name of the metric that Round holds: "rmse",
+// "logloss" or "quantile" (the mean pinball loss), "" for a Config that does
+// not train.
+func (c *Config) Metric() string {
+	l, err := newLoss(c)
+	if err != nil {
+		return ""
+	}
+	return l.metricName()
+}

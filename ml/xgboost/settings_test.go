@@ -44,9 +44,9 @@ func TestTrainIsDeterministic(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	config := DefaultConfig()
 	config.Rounds, config.Subsample, config.ColumnSample, config.Seed = 8, 0.7, 0.5, 3
-	data := wavy(1, 5000)
+	data := wavy(1, 2500)
 	var first string
-	for _, processors := range []int{1, 2, 3, 8} {
+	for _, processors := range []int{1, 2, 5} {
 		runtime.GOMAXPROCS(processors)
 		m, err := Train(t.Context(), config, data)
 		if err != nil {
@@ -170,8 +170,8 @@ func TestEarlyStopping(t *testing.T) {
 func TestQuantilesCover(t *testing.T) {
 	config := DefaultConfig()
 	config.Objective, config.Quantiles = "reg:quantileerror", []float64{0.1, 0.9}
-	config.Rounds, config.MaxDepth, config.MinChildWeight = 60, 3, 30
-	m, err := Train(t.Context(), config, wavy(1, 8000))
+	config.Rounds, config.MaxDepth, config.MinChildWeight = 40, 3, 30
+	m, err := Train(t.Context(), config, wavy(1, 4000))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,6 +188,14 @@ func TestQuantilesCover(t *testing.T) {
 	}
 	if share := float64(inside) / float64(held.X.Rows); share < 0.75 || share > 0.85 {
 		t.Errorf("the band from 0.1 to 0.9 holds %.3f of new labels", share)
+	}
+}
+
+func TestMetric(t *testing.T) {
+	for objective, want := range map[string]string{"reg:squarederror": "rmse", "binary:logistic": "logloss", "rank:map": ""} {
+		if got := (&Config{Objective: objective}).Metric(); got != want {
+			t.Errorf("the metric of %s is %q, want %q", objective, got, want)
+		}
 	}
 }
 

@@ -112,3 +112,23 @@ func FuzzSketch(f *testing.F) {
 		}
 	})
 }
+
+func TestAddIsThePortableOne(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	for n := range 40 {
+		var got, want [256]sums
+		column := make([]uint8, 3*n+1)
+		var begin []int
+		var added []sums
+		for i := range n {
+			column[3*i] = uint8(r.IntN(1 + n*6)) // some bins twice in a row
+			begin = append(begin, 3*i)
+			added = append(added, sums{r.Int64() - 1<<62, r.Int64N(1 << 50)})
+		}
+		add(&got, column, begin, added)
+		addPortable(&want, column, begin, added)
+		if got != want {
+			t.Fatalf("the sums of %d rows differ", n)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // team is goroutines that share out small pieces of work, some ten thousand
@@ -118,15 +119,20 @@ func (h *helper) run(worker int) {
 	}
 }
 
-// awake waits some tens of microseconds for ready.
+// patience is how long a goroutine without work stays awake: longer than
+// between two levels of a small tree, about what waking a thread takes.
+const patience = 40 * time.Microsecond
+
+// awake waits a moment for ready.
 func awake(ready func() bool) bool {
-	for i := range 1 << 14 {
-		if ready() {
-			return true
+	for begin := time.Now(); ; {
+		for range 64 {
+			if ready() {
+				return true
+			}
 		}
-		if i%1024 == 1023 {
-			runtime.Gosched()
+		if time.Since(begin) > patience {
+			return false
 		}
 	}
-	return false
 }

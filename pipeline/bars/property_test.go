@@ -60,7 +60,7 @@ func live(b *bars.Builder, events []any, emit func(*market.Bar)) {
 
 // Whatever the interleaving of symbols, each has the same bars.
 func TestSymbolsDoNotMindEachOther(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(8) {
 		events := adventure(rand.New(rand.NewPCG(seed, 1)), 1500, true)
 		all := map[string][]market.Bar{}
 		together := bars.New(nyse)
@@ -107,7 +107,7 @@ func (n newest) take(t *testing.T) func(*market.Bar) {
 // The bars of an interval are what the seconds' bars within them say; late
 // ticks move neither open nor close, and so need not agree on those.
 func TestIntervalsAgree(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range uint64(8) {
 		late := seed%2 == 1
 		got := newest{}
 		builder := bars.New(func(string) *market.Calendar { return market.AlwaysOpen() })
@@ -173,7 +173,7 @@ func TestIntervalsAgree(t *testing.T) {
 
 // Every bar holds together in itself, and the volume of all ticks is in the bars.
 func TestBarsAreSound(t *testing.T) {
-	for seed := range uint64(10) {
+	for seed := range uint64(6) {
 		events := adventure(rand.New(rand.NewPCG(seed, 3)), 1500, false)
 		got := newest{}
 		live(bars.New(nyse), events, got.take(t))
@@ -200,7 +200,7 @@ func TestBarsAreSound(t *testing.T) {
 
 // A state that is saved at any point and loaded goes on as if nothing had happened.
 func TestStateAtAnyPointEqualsUndisturbed(t *testing.T) {
-	for seed := range uint64(30) {
+	for seed := range uint64(12) {
 		random := rand.New(rand.NewPCG(seed, 4))
 		events := adventure(random, 1000, true)
 		var want, got []market.Bar

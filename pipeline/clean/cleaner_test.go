@@ -333,7 +333,7 @@ func (d *desk) live(events []any) {
 
 // A state that is saved at any point and loaded goes on as if nothing had happened.
 func TestStateAtAnyPointEqualsUndisturbed(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range uint64(20) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		events := adventure(random, 600)
 		quiet := newDesk(t, Config{})
@@ -372,7 +372,7 @@ func TestStateAtAnyPointEqualsUndisturbed(t *testing.T) {
 
 // Every tick is decided at most once, and all are once their source has ended.
 func TestEveryTickIsDecidedOnce(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range uint64(20) {
 		d := newDesk(t, Config{})
 		d.live(adventure(rand.New(rand.NewPCG(seed, 2)), 400))
 		for _, source := range []string{"replay", "yahoo"} {
