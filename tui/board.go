@@ -99,6 +99,9 @@ func (b *board) View(w, h int) string {
 			return beside(t, b.watch.View(left, h), b.chart(right, h))
 		}
 		events := min(max(h/4, 6), 12)
+		if b.desk.pinned != nil {
+			events = min(events+10, h/2)
+		}
 		return beside(t, b.watch.View(left, h), b.chart(right, h-events-1)+"\n"+b.feet(right, events+1))
 	case w >= oneWithStrip && h >= 16:
 		const strip = 4
@@ -124,14 +127,28 @@ func (b *board) feet(w, h int) string {
 		c.put(c.on(Hairline), strings.Repeat(glyphRule, max(c.room()-1, 0)))
 		c.end()
 	}
+	b.pinned(c, c.left()/2)
 	c.block(b.events.focused(b.focus == 1).View(w, c.left()))
 	return c.String()
+}
+
+// pinned draws the pinned query in at most so many lines, a rule below it.
+func (b *board) pinned(c *canvas, most int) {
+	n := b.desk.pinned.lines(most)
+	if n == 0 {
+		return
+	}
+	b.desk.pinned.draw(c, b.desk, n)
+	c.gap(1)
+	c.put(c.on(Hairline), strings.Repeat(glyphRule, max(c.room()-1, 0)))
+	c.end()
 }
 
 // side is the third column: what is predicted, above the events.
 func (b *board) side(w, h int) string {
 	c := newCanvas(b.desk.Theme, w, h)
 	b.predictions(c, min(h/4, 8))
+	b.pinned(c, c.left()/2)
 	c.block(b.events.focused(b.focus == 1).View(w, c.left()))
 	return c.String()
 }

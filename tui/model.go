@@ -175,7 +175,7 @@ type Working struct{ Cancel context.CancelFunc }
 
 // Init starts sampling and asks the terminal what it can show.
 func (m *Model) Init() tea.Cmd {
-	cmds := []tea.Cmd{m.nextSample(), m.askPipeline()}
+	cmds := []tea.Cmd{m.nextSample(), m.askPipeline(), m.deliver(Started{})}
 	if asksWell(m.desk.Config.Environ) {
 		cmds = append(cmds, tea.RequestCapability("RGB"), tea.RequestCapability("Tc"))
 	}

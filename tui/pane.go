@@ -68,6 +68,7 @@ type Desk struct {
 	directory  []string // lower-case symbol and name, by id of the frame
 
 	watched map[string][]string
+	pinned  *sqlPin // the query that the board shows; nil is none
 	bars    *barStore
 
 	posts   []tea.Msg
@@ -83,6 +84,9 @@ type saying struct {
 	role  Role
 	until time.Time
 }
+
+// Started is given to every pane once, when the screen begins.
+type Started struct{}
 
 // Open asks the root for another view, by name; a symbol or a moment that is
 // zero stays as it is.

@@ -104,7 +104,12 @@ func minutes(n int) *fakeSQL {
 
 func sqlModel(t testing.TB, f SQL, w, h int) (*Model, *sqlView) {
 	t.Helper()
-	d := newDemo(200, demoNow)
+	return sqlModelOf(t, f, 200, w, h)
+}
+
+func sqlModelOf(t testing.TB, f SQL, symbols, w, h int) (*Model, *sqlView) {
+	t.Helper()
+	d := newDemo(symbols, demoNow)
 	d.history()
 	d.ticks()
 	data := d.data()
@@ -416,6 +421,58 @@ func TestSQLExport(t *testing.T) {
 	}
 }
 
+func TestSQLPinOnTheBoard(t *testing.T) {
+	f := minutes(12)
+	m, v := sqlModel(t, f, 120, 40)
+	var waits []time.Duration
+	var due tea.Msg
+	v.timer = func(d time.Duration, msg tea.Msg) tea.Cmd { waits, due = append(waits, d), msg; return nil }
+	hit(m, "r", "p", "1")
+	if s := shown(t, m); !strings.Contains(s, "12 rows · 0.0 s ago") || !strings.Contains(s, "2026-11-20 14:30:00") {
+		t.Error(s)
+	}
+	answer(m, v.Update(due))
+	if len(waits) != 2 || waits[1] != 15*time.Second || len(f.asked) != 3 {
+		t.Errorf("%v, asked %d times", waits, len(f.asked))
+	}
+	data, err := m.encodeState()
+	if err == nil {
+		err = write(m.desk.Config.StatePath, data)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := New(m.desk.Config, m.desk.Data)
+	if again.desk.pinned == nil || again.desk.pinned.every != 15*time.Second {
+		t.Error("the pin has not survived")
+	}
+	hit(m, "4", "p")
+	if m.desk.pinned != nil {
+		t.Error("p has not taken it off")
+	}
+	if answer(m, v.Update(due)); len(f.asked) != 3 {
+		t.Error("it is asked still")
+	}
+}
+
+func TestSQLExplainKeepsTheRows(t *testing.T) {
+	f := minutes(12)
+	m, v := sqlModel(t, f, 80, 24)
+	hit(m, "r")
+	f.head, f.rows = SQLHead{Columns: []SQLColumn{{"explain_key", "VARCHAR"}, {"explain_value", "VARCHAR"}}}, [][]any{{"physical_plan", "┌───┐\n│ A │\n└───┘"}}
+	hit(m, "b")
+	if s := shown(t, m); !strings.Contains(s, "│ A │") {
+		t.Error(s)
+	}
+	if !strings.HasPrefix(f.asked[1], "EXPLAIN ") {
+		t.Error(f.asked)
+	}
+	hit(m, "esc")
+	if g := v.tab().grid; g == nil || g.rows.count != 12 || !strings.Contains(shown(t, m), "AAPL") {
+		t.Error("the rows are gone")
+	}
+}
+
 func TestSQLHostileCells(t *testing.T) {
 	evil := "\x1b[2J\x1b]52;c;aGk=\x07\u202e\u0085x\x9b31m\u200d\ufe0f漢字\n\ttail\xff"
 	f := &fakeSQL{page: 10, head: SQLHead{Columns: []SQLColumn{{evil, evil}, {"b", "BLOB"}}}}
@@ -442,6 +499,16 @@ func TestSQLHostileCells(t *testing.T) {
 	m.Update(tea.PasteMsg{Content: evil})
 	check("the editor")
 	v.tab().failed = ""
+}
+
+func TestSQLFiguresAreNeverCut(t *testing.T) {
+	f := minutes(1000)
+	f.rows[990][3], f.rows[991][2] = "123456789012", "-98765432.125"
+	m, _ := sqlModel(t, f, 80, 24)
+	hit(m, "r", "G")
+	if s := shown(t, m); strings.Contains(s, "#") || !strings.Contains(s, "123,456,789,012") || !strings.Contains(s, "-98,765,432.1") {
+		t.Error(s)
+	}
 }
 
 func TestSQLEverySizeAndLook(t *testing.T) {
@@ -514,7 +581,7 @@ func FuzzSQLEditor(f *testing.F) {
 		"ctrl+z", "ctrl+y", "enter", "tab", "esc", "e", "ctrl+n", "ctrl+p", "(", ")", "'", ";", "a", "space", "ctrl+r", "ctrl+j", "f", "n", "m", "d", "u",
 		"x", "c", "s", "S", "/", "j", "k", "h", "l", "G", "g", "=", "-", "y", "b", "o", "v", "ctrl+d", "ctrl+h", "shift+tab", "ctrl+c", "."}
 	f.Fuzz(func(t *testing.T, keys []byte, pasted string) {
-		m, v := sqlModel(t, minutes(30), 80, 24)
+		m, v := sqlModelOf(t, minutes(30), 5, 80, 24)
 		v.Update(tea.PasteMsg{Content: pasted})
 		for i, k := range keys[:min(len(keys), 60)] {
 			name := names[int(k)%len(names)]

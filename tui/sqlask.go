@@ -3,6 +3,7 @@ package tui
 import (
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -111,6 +112,17 @@ func (v *sqlView) verb(a ask) tea.Cmd {
 			return nil
 		}
 		return v.export(t, t.result.statement, strings.Join(a.args, " "))
+	case "pin":
+		seconds := pinSeconds
+		if name != "" {
+			n, err := strconv.Atoi(name)
+			if err != nil || n < 0 {
+				v.desk.Say(Warn, "pin takes a number of seconds")
+				return nil
+			}
+			seconds = n
+		}
+		return v.pin(seconds)
 	}
 	return nil
 }
@@ -183,6 +195,8 @@ type sqlPicker struct {
 	found  []string // the best first
 	chosen int
 	take   func(string) tea.Cmd
+
+	statements bool // the items themselves, not names of them
 }
 
 func newPicker(title string, all []string, take func(string) tea.Cmd) *sqlPicker {
@@ -238,10 +252,18 @@ func (v *sqlView) searchHistory() {
 		v.touched()
 		return nil
 	})
+	v.pick.statements = true
 }
 
-// draw writes the list into what is left: one statement a line, the chosen
-// one in full below.
+// preview is the chosen statement, which the editor shows in full; "" is none.
+func (p *sqlPicker) preview() string {
+	if p == nil || !p.statements || p.chosen >= len(p.found) {
+		return ""
+	}
+	return p.found[p.chosen]
+}
+
+// draw writes the list into what is left, one item a line.
 func (p *sqlPicker) draw(c *canvas) {
 	c.gap(1)
 	c.put(c.bold(Accent), p.title)

@@ -17,7 +17,8 @@ type sqlChart struct {
 	shown   int   // of figures
 	split   int   // column that tells lines apart, -1 is none
 	series  []chartSeries
-	left    int // lines that were left out
+	left    int  // lines that were left out
+	percent bool // of each line's first value
 }
 
 type chartSeries struct {
@@ -58,6 +59,7 @@ func newSQLChart(g *sqlGrid) (c *sqlChart, why string) {
 		c.shown = i
 	}
 	c.read(g)
+	c.percent = c.apart()
 	return c, ""
 }
 
@@ -137,12 +139,39 @@ func (c *sqlChart) read(g *sqlGrid) {
 	}
 }
 
+// apart says that lines lie so far from each other that their moves would not
+// be seen side by side.
+func (c *sqlChart) apart() bool {
+	lo, hi, own := math.Inf(1), math.Inf(-1), 0.0
+	for _, s := range c.series {
+		a, b := math.Inf(1), math.Inf(-1)
+		for _, p := range s.points {
+			a, b = min(a, p.v), max(b, p.v)
+		}
+		if len(s.points) == 0 || s.points[0].v <= 0 {
+			return false
+		}
+		lo, hi, own = min(lo, a), max(hi, b), max(own, b-a)
+	}
+	return len(c.series) > 1 && own > 0 && own*4 < hi-lo
+}
+
+// value of a point as drawn: itself, or per cent of its line's first value.
+func (c *sqlChart) value(s *chartSeries, v float64) float64 {
+	if first := s.points[0].v; c.percent && first != 0 {
+		return (v/first - 1) * 100
+	}
+	return v
+}
+
 // bounds of all points; ok is false where there are none.
 func (c *sqlChart) bounds() (t0, t1, v0, v1 float64, ok bool) {
 	t0, v0, t1, v1 = math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)
-	for _, s := range c.series {
+	for i := range c.series {
+		s := &c.series[i]
 		for _, p := range s.points {
-			t0, t1, v0, v1 = min(t0, p.t), max(t1, p.t), min(v0, p.v), max(v1, p.v)
+			v := c.value(s, p.v)
+			t0, t1, v0, v1 = min(t0, p.t), max(t1, p.t), min(v0, v), max(v1, v)
 			ok = true
 		}
 	}
@@ -177,6 +206,9 @@ func (c *sqlChart) draw(cv *canvas, head SQLHead, high int) {
 	gutter := 0
 	for i, v := range ticks {
 		labels[i] = group(strconv.FormatFloat(v, 'f', decimals, 64))
+		if c.percent {
+			labels[i] = signed(v, decimals) + "%"
+		}
 		if math.Abs(v) >= 1e12 {
 			labels[i] = strconv.FormatFloat(v, 'g', 4, 64)
 		}
@@ -187,11 +219,12 @@ func (c *sqlChart) draw(cv *canvas, head SQLHead, high int) {
 		return
 	}
 	p := newPlot(wide, lines)
-	for i, s := range c.series {
+	for i := range c.series {
+		s := &c.series[i]
 		px, py := -1, -1
 		for _, q := range s.points {
 			x := int(math.Round((q.t - t0) / (t1 - t0) * float64(wide*2-1)))
-			y := int(math.Round((v1 - q.v) / (v1 - v0) * float64(lines*4-1)))
+			y := int(math.Round((v1 - c.value(s, q.v)) / (v1 - v0) * float64(lines*4-1)))
 			if px < 0 {
 				px, py = x, y
 			}
@@ -231,6 +264,9 @@ func (c *sqlChart) draw(cv *canvas, head SQLHead, high int) {
 func (c *sqlChart) legend(cv *canvas, head SQLHead) {
 	cv.gap(1)
 	cv.put(cv.bold(Text), head.Columns[c.figures[c.shown]].Name)
+	if c.percent {
+		cv.muted(" in per cent of the first")
+	}
 	glyphs := cv.theme.ASCII || cv.theme.Mode == NoColor
 	for i, s := range c.series {
 		if s.name == "" {

@@ -15,7 +15,11 @@ func (v *sqlView) View(w, h int) string {
 	}
 	high := v.editorLines(h)
 	top := c.y
-	t.editor.draw(c, high, v.writing && v.ask == nil && v.pick == nil, t.mistake())
+	if preview := v.pick.preview(); preview != "" {
+		newEditor(preview).draw(c, high, false, -1)
+	} else {
+		t.editor.draw(c, high, v.writing && v.ask == nil && v.pick == nil, t.mistake())
+	}
 	for c.y < top+high && !c.full() {
 		c.end()
 	}
@@ -118,6 +122,8 @@ func (v *sqlView) drawRule(c *canvas) {
 	case t.exporting != nil:
 		v.drawProgress(c, t.exporting, "exporting")
 		right = ""
+	case t.plan != nil:
+		c.muted("plan · " + latency(t.plan.elapsed))
 	case t.grid != nil:
 		c.cell(c.on(Muted), t.facts(), min(width(t.facts()), c.room()-2))
 	default:
@@ -148,7 +154,7 @@ func (v *sqlView) drawProgress(c *canvas, r *sqlRun, what string) {
 		c.number(c.on(Text), plainNumber(int(share*100))+" %", 5)
 		c.gap(1)
 	}
-	if r.reading {
+	if r.reading && r.plan == nil {
 		if g := v.tab().grid; g != nil {
 			c.muted(plural(g.rows.count, "row") + " so far ")
 		}
@@ -171,9 +177,6 @@ func (t *sqlTab) facts() string {
 		rows = "the first " + integer(int64(n)) + " rows, counting all …"
 	case r.capped:
 		rows = "the first " + integer(int64(n)) + " rows of more, x exports all"
-	}
-	if t.plan != nil {
-		rows = "plan"
 	}
 	s := rows + " · " + latency(g.rows.head.Elapsed)
 	if g.rows.head.Scanned > 0 {

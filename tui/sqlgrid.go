@@ -117,6 +117,31 @@ func (g *sqlGrid) add(p *SQLPage) {
 	if before < sampled {
 		g.measure()
 	}
+	g.widen(before)
+}
+
+// widen makes room for the figures of the rows from one on: a figure is never cut.
+func (g *sqlGrid) widen(from int) {
+	for i := range g.columns {
+		c := &g.columns[i]
+		if c.own || c.class != classInteger && c.class != classReal {
+			continue
+		}
+		longest, row := 0, -1
+		for r := from; r < g.rows.count; r++ {
+			raw, null := g.rows.cell(r, i)
+			n := len(raw)
+			if dot := bytes.IndexByte(raw, '.'); dot >= 0 {
+				n = dot
+			}
+			if !null && n > longest {
+				longest, row = n, r
+			}
+		}
+		if row >= 0 {
+			c.width = max(c.width, min(width(g.text(row, i)), maxGridWidth))
+		}
+	}
 }
 
 const maxGridWidth = 48

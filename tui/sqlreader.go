@@ -2,20 +2,23 @@ package tui
 
 import (
 	"strings"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 )
 
 // sqlReader shows a text longer than a cell: a value, a row, a plan.
 type sqlReader struct {
-	title string
-	text  string // what y copies
-	lines []readerLine
-	wrap  bool
-	top   int
-	page  int
-	wide  int // that lines were made for
-	made  []readerLine
+	title   string
+	text    string // what y copies
+	lines   []readerLine
+	wrap    bool
+	top     int
+	left    int // cells, where lines are not wrapped
+	page    int
+	elapsed time.Duration
+	wide    int // that lines were made for
+	made    []readerLine
 }
 
 // readerLine is a name and its text; a name of "" goes on with the line before.
@@ -45,6 +48,10 @@ func (v *sqlView) readerDo(r *sqlReader, a Action, done func()) tea.Cmd {
 		if v.reader == r { // the neighbour's cell
 			v.tab().grid.do(a)
 			v.openCell()
+		} else if a == MoveRight {
+			r.left = min(r.left+16, 2_000)
+		} else {
+			r.left = max(r.left-16, 0)
 		}
 	case Escape, Enter:
 		done()
@@ -97,10 +104,7 @@ func isPlan(h SQLHead) bool {
 }
 
 func planOf(g *sqlGrid) *sqlReader {
-	r := &sqlReader{title: "the plan"}
-	if !isPlan(g.rows.head) {
-		return nil
-	}
+	r := &sqlReader{title: "the plan", elapsed: g.rows.head.Elapsed}
 	for i := range g.rows.count {
 		text, _ := g.rows.cell(i, 1)
 		for l := range strings.SplitSeq(strings.TrimRight(string(text), "\n"), "\n") {
@@ -180,6 +184,17 @@ func wrapCells(s string, n int) []string {
 	return out
 }
 
+// skipCells is s without its first n cells.
+func skipCells(s string, n int) string {
+	for i, r := range s {
+		if n <= 0 {
+			return s[i:]
+		}
+		n -= runeWidth(r)
+	}
+	return ""
+}
+
 // draw fills what is left of the canvas with the lines, from top on.
 func (r *sqlReader) draw(c *canvas, high int) {
 	r.make(c.width - 2)
@@ -194,7 +209,7 @@ func (r *sqlReader) draw(c *canvas, high int) {
 		case l.name != "":
 			c.put(c.on(Muted), l.name)
 		}
-		c.put(c.on(l.role), l.text)
+		c.put(c.on(l.role), skipCells(l.text, r.left))
 		c.end()
 	}
 }

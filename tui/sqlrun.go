@@ -18,8 +18,8 @@ type sqlRun struct {
 	filled   string        // as it was sent
 	back     func(int) int // offset of what was run to offset in the editor
 	version  int           // of the editor
-	explain  bool
-	reading  bool // the first rows are there
+	reading  bool          // the first rows are there
+	plan     *sqlGrid      // of EXPLAIN: the rows of before stay
 }
 
 // Messages of a run.
@@ -89,10 +89,10 @@ func (v *sqlView) run(t *sqlTab, written, filled string, back func(int) int, exp
 		filled, prefix = "EXPLAIN "+filled, len("EXPLAIN ")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &sqlRun{request: v.desk.Request(), cancel: cancel, started: v.desk.Now(), progress: &SQLProgress{}, filled: filled, explain: explain,
+	r := &sqlRun{request: v.desk.Request(), cancel: cancel, started: v.desk.Now(), progress: &SQLProgress{}, filled: filled,
 		version: t.editor.version, back: func(at int) int { return back(max(at-prefix, 0)) }}
 	t.run = r
-	t.failed, t.wrong = "", -1
+	t.failed, t.wrong, t.exported = "", -1, ""
 	v.desk.Post(Working{func() { v.stop(t) }})
 	v.remember(written)
 	v.desk.Keep()
@@ -157,14 +157,18 @@ func (v *sqlView) began(msg sqlBegan) tea.Cmd {
 	}
 	head := msg.answer.Head()
 	t.run.reading = true
+	if len(head.Warnings) > 0 {
+		v.desk.Say(Warn, strings.Join(head.Warnings, " · "))
+	}
+	if isPlan(head) {
+		t.run.plan = newGrid(v.desk, head)
+		return readPage(msg.request, msg.answer)
+	}
 	before := t.grid
 	t.grid = newGrid(v.desk, head)
 	t.grid.like(before)
 	t.plan = nil
 	t.result = sqlResult{total: -1, statement: t.run.filled}
-	if len(head.Warnings) > 0 {
-		v.desk.Say(Warn, strings.Join(head.Warnings, " · "))
-	}
 	return readPage(msg.request, msg.answer)
 }
 
@@ -186,6 +190,9 @@ func (v *sqlView) paged(msg sqlPaged) tea.Cmd {
 		return closeAnswer(msg.answer)
 	}
 	g := t.grid
+	if t.run.plan != nil {
+		g = t.run.plan
+	}
 	if msg.page != nil {
 		g.add(msg.page)
 		if g.rows.bytes < maxSQLBytes {
@@ -198,9 +205,13 @@ func (v *sqlView) paged(msg sqlPaged) tea.Cmd {
 
 // finished ends a run whose rows are all there, or as many as are kept.
 func (v *sqlView) finished(t *sqlTab, answer SQLAnswer) tea.Cmd {
-	g, request, explain := t.grid, t.run.request, t.run.explain
+	g, request, plan := t.grid, t.run.request, t.run.plan
 	t.run = nil
 	v.desk.Post(Working{})
+	if plan != nil {
+		t.plan = planOf(plan)
+		return closeAnswer(answer)
+	}
 	t.result.whole = true
 	var cmds []tea.Cmd
 	if t.result.capped || g.rows.count >= maxSQLRows {
@@ -216,12 +227,9 @@ func (v *sqlView) finished(t *sqlTab, answer SQLAnswer) tea.Cmd {
 		cmds = append(cmds, closeAnswer(answer))
 	}
 	g.measure()
+	g.widen(0)
 	if g.sort >= 0 || g.search.String() != "" {
 		cmds = append(cmds, g.reorder())
-	}
-	if explain || isPlan(g.rows.head) {
-		t.plan = planOf(g)
-		t.chart = nil
 	}
 	if t.chart != nil {
 		t.chart, _ = newSQLChart(g)

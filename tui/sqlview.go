@@ -30,6 +30,9 @@ type sqlView struct {
 	past   []string          // statements that were run, newest last
 	values map[string]string // of parameters, as given last
 	copied copying
+
+	pinRequest int                                  // of the pinned query's last refresh
+	timer      func(time.Duration, tea.Msg) tea.Cmd // nil is the clock's own
 }
 
 // sqlTab is one query with its result.
@@ -123,9 +126,9 @@ func (v *sqlView) Keys() []Action {
 	case t.plan != nil:
 		return []Action{Edit, RunAgain, MoveDown, MoveUp, Copy, Escape}
 	case t.chart != nil:
-		return []Action{ChartIt, MoveLeft, MoveRight, Edit, RunAgain, Export}
+		return []Action{ChartIt, MoveLeft, MoveRight, Scale, Edit, RunAgain, Export, Pin}
 	}
-	return []Action{Edit, RunAgain, ChartIt, Sort, Filter, Enter, Export, Copy, Backtest, Create}
+	return []Action{Edit, RunAgain, ChartIt, Sort, Filter, Enter, Export, Copy, Pin, Create}
 }
 
 // Word is this view's own word for some of the keys.
@@ -166,6 +169,16 @@ func (v *sqlView) Word(a Action) string {
 		if t.chart != nil {
 			return "rows"
 		}
+	case Scale:
+		if t.chart != nil && t.chart.percent {
+			return "values"
+		}
+		return "per cent"
+	case Pin:
+		if v.pinnedHere() {
+			return "unpin"
+		}
+		return "pin"
 	case MoveLeft:
 		if t.chart != nil {
 			return "column"
@@ -219,6 +232,14 @@ func (v *sqlView) Update(msg tea.Msg) tea.Cmd {
 		return v.counted(msg)
 	case sqlExported:
 		v.exportDone(msg)
+	case Started:
+		return v.refreshPin()
+	case pinDue:
+		if msg.request == v.pinRequest {
+			return v.refreshPin()
+		}
+	case pinAnswered:
+		return v.pinned(msg)
 	case gridOrdered:
 		for _, t := range v.tabs {
 			if t.grid != nil {
@@ -579,6 +600,8 @@ func (v *sqlView) command(a Action) tea.Cmd {
 		return v.escape()
 	case Export:
 		return v.askExport()
+	case Pin:
+		return v.togglePin()
 	}
 	if t.plan != nil {
 		return v.readerDo(t.plan, a, func() { t.plan = nil })
@@ -610,6 +633,8 @@ func (v *sqlView) result(a Action) tea.Cmd {
 		switch a {
 		case MoveLeft, MoveRight, MoveUp, MoveDown:
 			t.chart.next(g, a == MoveRight || a == MoveDown)
+		case Scale:
+			t.chart.percent = !t.chart.percent
 		case Enter:
 			t.chart = nil
 		}
@@ -623,6 +648,9 @@ func (v *sqlView) result(a Action) tea.Cmd {
 		v.openCell()
 		return nil
 	}
+	if a == Sort && t.result.capped {
+		v.desk.Say(Muted, "sorts these "+plainNumber(g.rows.count)+" rows only: order by in the query sorts all")
+	}
 	cmd, _ := g.do(a)
 	return cmd
 }
@@ -633,6 +661,8 @@ func (v *sqlView) escape() tea.Cmd {
 	switch {
 	case t.run != nil:
 		v.stop(t)
+	case t.exported != "":
+		t.exported = ""
 	case t.plan != nil:
 		t.plan = nil
 	case t.chart != nil:
@@ -724,6 +754,7 @@ type sqlKept struct {
 	Tabs    []sqlKeptTab      `json:"tabs"`
 	Current int               `json:"current"`
 	Values  map[string]string `json:"values,omitempty"`
+	Pin     *sqlKeptPin       `json:"pin,omitempty"`
 }
 
 type sqlKeptTab struct {
@@ -741,13 +772,22 @@ func (v *sqlView) Keep() any {
 			k.Tabs = append(k.Tabs, sqlKeptTab{t.number, t.name, t.editor.String(), t.editor.cursor})
 		}
 	}
+	if p := v.desk.pinned; p != nil {
+		k.Pin = &sqlKeptPin{p.title, p.statement, int(p.every / time.Second)}
+	}
 	return k
 }
 
 // Restore takes them up again.
 func (v *sqlView) Restore(data []byte) {
 	var k sqlKept
-	if json.Unmarshal(data, &k) != nil || len(k.Tabs) == 0 {
+	if json.Unmarshal(data, &k) != nil {
+		return
+	}
+	if p := k.Pin; p != nil && p.Statement != "" {
+		v.desk.pinned = &sqlPin{title: clip(p.Title, 60), statement: p.Statement, every: pinEvery(p.Seconds)}
+	}
+	if len(k.Tabs) == 0 {
 		return
 	}
 	v.tabs = nil

@@ -66,6 +66,7 @@ var verbs = [...]verbSpec{
 	{"open", "[NAME]", "open a saved query", 0},
 	{"forget", "NAME", "delete a saved query", 1},
 	{"export", "FILE", "the sql view's result into FILE.csv, .json or .parquet", 1},
+	{"pin", "[SECONDS]", "the sql view's query on the board, asked again every so many seconds; 0 takes it off", 0},
 	{"undo", "", "undo the last change of a list", 0},
 	{"help", "", "all keys", 0},
 	{"quit", "", "quit", 0},
@@ -306,7 +307,7 @@ func (m *Model) verb(a ask) tea.Cmd {
 	case "compare", "goto", "study":
 		m.show("chart")
 		return m.deliver(a)
-	case "save", "open", "forget", "export":
+	case "save", "open", "forget", "export", "pin":
 		m.show("sql")
 		return m.deliver(a)
 	default:
