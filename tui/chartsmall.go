@@ -16,6 +16,9 @@ type smallChart struct {
 	grid  *chart.Grid
 }
 
+// smallSpan is how many bars the narrowest charts show at least.
+const smallSpan = 60
+
 type smallKey struct {
 	symbol        string
 	interval      market.Interval
@@ -71,6 +74,11 @@ func (s *smallChart) draw(c *canvas, symbol string, w, h int, axes bool) {
 		ch := chart.Chart{Bars: x.bars, Interval: d.Interval, Zone: d.Zone(), ZoneName: zoneName(d.Zone(), d.Clock().Std()), Decimals: 2,
 			Style: s.style, Zoom: chart.Zooms[chart.Natural], Volume: axes && h >= 12, Cross: -1,
 			Plain: d.Theme.Mode == NoColor, ASCII: d.Theme.ASCII, Session: d.Calendar(symbol).Session}
+		if !axes { // a span that says something, however narrow
+			for z := chart.Natural; z > 0 && (w-9)*ch.Zoom.Bars < smallSpan; z-- {
+				ch.Zoom = chart.Zooms[z-1]
+			}
+		}
 		quoteOn(&ch, q, !x.detached)
 		if axes {
 			ch.Band = bandOf(d, q, x.bars[len(x.bars)-1])

@@ -58,6 +58,7 @@ func TestGoldenCharts(t *testing.T) {
 			m.verb(ask{verb: "study", args: []string{"rsi", "macd", "bollinger"}})
 			press(m, "left", "left", "left")
 		}},
+		{"grid", func(m *Model) { press(m, "7") }},
 		{"chart-compare", func(m *Model) { m.verb(ask{verb: "compare", args: []string{"MSFT", "NVDA"}}) }},
 	}
 	for _, s := range scenes {

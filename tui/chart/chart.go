@@ -289,7 +289,7 @@ func (d *drawing) span(others [][]float64) (low, high float64) {
 	if c.Band != nil {
 		for i := range c.Band.Times {
 			for _, v := range [...][]float64{c.Band.Mean, c.Band.Low, c.Band.High} {
-				if i < len(v) && v[i] > 0 {
+				if i < len(v) && finite(v[i]) && v[i] >= low0-3*room && v[i] <= high0+3*room {
 					take(v[i])
 				}
 			}

@@ -209,7 +209,9 @@ func (d *drawing) band(r rect) {
 		for row := low; row <= high; row++ {
 			d.grid.put(r.x+x, r.y+r.h-1-row, fill, Interval)
 		}
-		d.grid.put(r.x+x, r.y+r.h-1-mean, dash(d.chart.ASCII), Mean)
+		if m := s.forward(at(p.mean, q.mean)); m >= s.low && m <= s.high {
+			d.grid.put(r.x+x, r.y+r.h-1-mean, dash(d.chart.ASCII), Mean)
+		}
 	}
 }
 
