@@ -98,7 +98,7 @@ func study(on studies, bars []market.Bar, calendar *market.Calendar) (overlays [
 		for i := range bars {
 			l.Values[i] = r.Next(bars[i].Close)
 		}
-		panes = append(panes, chart.Pane{Name: "RSI 14", Lines: []chart.Line{l}, Low: 0, High: 100, Guides: []float64{30, 70}})
+		panes = append(panes, chart.Pane{Name: "RSI 14", Lines: []chart.Line{l}, Low: 10, High: 90, Guides: []float64{30, 70}})
 	}
 	if on&studyMACD != 0 {
 		m := indicator.NewMACD(12, 26, 9)

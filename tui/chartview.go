@@ -247,7 +247,18 @@ func (v *chartView) keepPlace() {
 	v.tick()
 }
 
-func (v *chartView) zoomed() chart.Zoom { return chart.Zooms[min(max(v.zoom, 0), len(chart.Zooms)-1)] }
+// zoomed is the zoom as it is drawn: closer than asked for where the record
+// is so short that it would fill less than half the chart.
+func (v *chartView) zoomed() chart.Zoom {
+	z := min(max(v.zoom, 0), len(chart.Zooms)-1)
+	s := v.desk.bars.peek(v.desk.Symbol, v.desk.Interval)
+	if s != nil && s.exhausted && s.interval >= market.Hour && v.zoom >= chart.Natural {
+		for z+1 < len(chart.Zooms) && len(s.bars)*chart.Zooms[z+1].Cells <= v.desk.Width-24 {
+			z++
+		}
+	}
+	return chart.Zooms[z]
+}
 
 // indexAt is the last bar that begins at or before t; -1 where there is none.
 func indexAt(bars []market.Bar, t market.Time) int {

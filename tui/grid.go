@@ -130,6 +130,9 @@ func (g *gridView) take(group string) {
 	case group == groupStars:
 		g.symbols = slices.Clone(d.State.Favourites[:min(len(d.State.Favourites), gridMost)])
 	case group == g.board.watch.groups.chosen:
+		if len(g.board.watch.order) == 0 {
+			g.board.watch.reorder() // the board was not seen yet
+		}
 		for _, id := range g.board.watch.order {
 			if len(g.symbols) < gridMost {
 				g.symbols = append(g.symbols, d.Frame.Quotes[id].Symbol)

@@ -25,7 +25,7 @@ var (
 // is none (plain), rising ones are hollow.
 func (g *Grid) candle(r rect, c *column, cells int, s *scale, ascii, plain bool) {
 	ink := Up
-	if c.close < c.open {
+	if c.falls {
 		ink = Down
 	}
 	top, bottom := s.half(max(c.open, c.close), r.h), s.half(min(c.open, c.close), r.h)

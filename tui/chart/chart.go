@@ -136,7 +136,7 @@ func (c *Chart) Draw(width, height int) (*Grid, Layout) {
 	if len(d.columns) == 0 {
 		return g, l
 	}
-	d.instants = instants(d.columns, plot, c.Interval, z, d.zone)
+	d.instants = instants(d.columns, plot, c.Ahead, c.Interval, z, d.zone)
 	d.all()
 	return g, l
 }
