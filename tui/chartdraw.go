@@ -23,14 +23,16 @@ func (v *chartView) View(w, h int) string {
 	if h >= 12 {
 		v.board.figures(c)
 	}
-	s := v.series()
-	margin := 1
-	p := v.picture(s, w-margin, max(c.left()-1, 1))
+	s := d.bars.peek(d.Symbol, d.Interval)
+	if s == nil {
+		s = &series{symbol: d.Symbol, interval: d.Interval} // asked for with the next tick
+	}
+	p := v.picture(s, w-1, max(c.left()-1, 1))
 	v.legend(c, s, p)
 	if p.layout.Columns == 0 {
 		v.empty(c, s)
 	} else {
-		c.grid(p.grid, margin)
+		c.block(p.text)
 	}
 	out := c.String()
 	if v.list {
@@ -73,7 +75,7 @@ func (v *chartView) picture(s *series, w, h int) *picture {
 		}
 	}
 	p := &v.drawn
-	if key == p.key && p.grid != nil {
+	if key == p.key && p.text != "" {
 		return p
 	}
 	c := chart.Chart{Interval: d.Interval, Zone: d.Zone(), ZoneName: zoneName(d.Zone(), d.Clock().Std()), Decimals: 2, Style: v.style, Axis: v.axis, Zoom: v.zoomed(),
@@ -105,13 +107,17 @@ func (v *chartView) picture(s *series, w, h int) *picture {
 	}
 	if comparing {
 		for i, symbol := range v.compared {
-			o := d.bars.series(symbol, d.Interval)
-			c.Compared = append(c.Compared, chart.Line{Name: symbol, Ink: chart.Other1 + chart.Ink(i), Values: closesAt(c.Bars, o.bars)})
+			var closes []market.Bar
+			if o := d.bars.peek(symbol, d.Interval); o != nil {
+				closes = o.bars
+			}
+			c.Compared = append(c.Compared, chart.Line{Name: symbol, Ink: chart.Other1 + chart.Ink(i), Values: closesAt(c.Bars, closes)})
 		}
 		c.Band, c.Ahead, c.Level = nil, 0, 0
 	}
 	c.Marks = v.marks(s, start, end)
-	p.grid, p.layout = c.Draw(w, h)
+	g, layout := c.Draw(w, h)
+	p.layout, p.text = layout, painted(d.Theme, g, w+1, 1)
 	p.key, p.bars, p.offset, p.panes = key, c.Bars, start, c.Panes
 	p.lines = append(slices.Clone(c.Overlays), c.Compared...)
 	return p

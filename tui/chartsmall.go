@@ -13,7 +13,7 @@ type smallChart struct {
 	desk  *Desk
 	style chart.Style
 	drawn smallKey
-	grid  *chart.Grid
+	text  string // as it goes to the screen
 }
 
 // smallSpan is how many bars the narrowest charts show at least.
@@ -70,12 +70,12 @@ func (s *smallChart) draw(c *canvas, symbol string, w, h int, axes bool) {
 	if q != nil {
 		key.last, key.level, key.predicted, key.horizon = q.Last, q.Reference, q.Predicted.Bar, q.Predicted.Horizon
 	}
-	if s.grid == nil || key != s.drawn {
+	if s.text == "" || key != s.drawn {
 		ch := chart.Chart{Bars: x.bars, Interval: d.Interval, Zone: d.Zone(), ZoneName: zoneName(d.Zone(), d.Clock().Std()), Decimals: 2,
 			Style: s.style, Zoom: chart.Zooms[chart.Natural], Volume: axes && h >= 12, Cross: -1,
 			Plain: d.Theme.Mode == NoColor, ASCII: d.Theme.ASCII, Session: d.Calendar(symbol).Session}
 		if !axes { // a span that says something, however narrow
-			for z := chart.Natural; z > 0 && (w-9)*ch.Zoom.Bars < smallSpan; z-- {
+			for z := chart.Natural; z > 0 && (w-9)*ch.Zoom.Bars < min(smallSpan, len(x.bars)); z-- {
 				ch.Zoom = chart.Zooms[z-1]
 			}
 		}
@@ -86,8 +86,8 @@ func (s *smallChart) draw(c *canvas, symbol string, w, h int, axes bool) {
 		} else {
 			ch.Level = 0
 		}
-		s.grid, _ = ch.Draw(w, h)
-		s.drawn = key
+		g, _ := ch.Draw(w, h)
+		s.text, s.drawn = painted(d.Theme, g, w+1, 1), key
 	}
-	c.grid(s.grid, 1)
+	c.block(s.text)
 }

@@ -40,7 +40,7 @@ type chartView struct {
 // picture is the chart as drawn last, and what it was drawn from.
 type picture struct {
 	key    pictureKey
-	grid   *chart.Grid
+	text   string // as it goes to the screen
 	layout chart.Layout
 	bars   []market.Bar // that the grid was made of
 	offset int          // of them in the series
@@ -49,25 +49,25 @@ type picture struct {
 }
 
 type pictureKey struct {
-	symbol         string
-	interval       market.Interval
-	width, height  int
-	theme          *Theme
-	version        int
-	others         int
-	end, cross     market.Time
-	style          chart.Style
-	axis           chart.Axis
-	zoom           int
-	on             studies
-	zone           *time.Location
-	last, level    float64
-	alerts         market.Time
-	firing         int
-	predictions    int
-	compared       string
-	first          market.Time
-	count, touched int
+	symbol        string
+	interval      market.Interval
+	width, height int
+	theme         *Theme
+	version       int
+	others        int
+	end, cross    market.Time
+	style         chart.Style
+	axis          chart.Axis
+	zoom          int
+	on            studies
+	zone          *time.Location
+	last, level   float64
+	alerts        market.Time
+	firing        int
+	predictions   int
+	compared      string
+	first         market.Time
+	count         int
 }
 
 func newChartView(d *Desk, b *board) *chartView {

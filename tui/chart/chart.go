@@ -345,6 +345,7 @@ func (d *drawing) price(r rect) {
 		}
 	}
 	d.marks(r)
+	d.comparedTags(r, others)
 	if c.Last > 0 && d.gutter > 0 {
 		if row := s.row(c.Last, r.h); finite(row) {
 			ink := Strong
@@ -355,6 +356,19 @@ func (d *drawing) price(r rect) {
 				ink = Down
 			}
 			d.tag(r.y+r.h-1-int(math.Round(row)), s.tag(c.Last, c.Decimals), ink)
+		}
+	}
+}
+
+// comparedTags writes where the symbols compared stand, each in its ink; of
+// two in one place the first counts.
+func (d *drawing) comparedTags(r rect, others [][]float64) {
+	s := &d.scale
+	for i := len(others) - 1; i >= 0; i-- {
+		if v := others[i]; len(v) > 0 {
+			if row := s.row(v[len(v)-1], r.h); finite(row) {
+				d.tag(r.y+r.h-1-int(math.Round(row)), s.tag(v[len(v)-1], d.chart.Decimals), d.chart.Compared[i].Ink)
+			}
 		}
 	}
 }
