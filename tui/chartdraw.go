@@ -84,7 +84,7 @@ func (v *chartView) picture(s *series, w, h int) *picture {
 	c.Session = calendar.Session
 	end := v.endIndex(s)
 	c.Bars = s.bars[:end]
-	atNow := end == len(s.bars) && !s.detached
+	atNow := end == len(s.bars) && !s.detached // else what is newest lies beyond the edge
 	if atNow && v.on&studyPredictions != 0 && len(s.bars) > 0 {
 		c.Band = bandOf(d, q, s.bars[end-1])
 		c.Ahead = aheadOf(c.Band, s.bars[end-1].Time, d.Interval, c.Zoom)

@@ -325,11 +325,12 @@ func (v *chartView) do(a Action) {
 		d.Post(Prompt{"compare "})
 	case Filter:
 		d.Post(Prompt{"goto "})
-	case MoveDown, MoveUp, Favourite:
+	case MoveDown, MoveUp, Favourite, AlertMe:
+		before := d.Symbol
 		v.board.watch.Update(Do{a})
-		v.symbolChanged()
-	case AlertMe:
-		d.Say(Muted, "alerts are made in their view: 3")
+		if d.Symbol != before {
+			v.symbolChanged()
+		}
 	case Copy:
 		if i := v.crossIndex(s); i >= 0 {
 			b := &s.bars[i]

@@ -11,6 +11,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"tapedeck/pipeline/market"
+	"tapedeck/tui/chart"
 )
 
 // chartModel is a demo whose history answers as soon as it is asked.
@@ -225,6 +226,46 @@ func TestSmallGridsFit(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestPredictionsAreHeldAgainstWhatCame marks an earlier forecast that held
+// and one that did not.
+func TestPredictionsAreHeldAgainstWhatCame(t *testing.T) {
+	m, _ := chartModel(t, 120, 40)
+	press(m, "2")
+	settle(m)
+	bars := chartOf(m).series().bars
+	at := bars[len(bars)-20]
+	made := func(b market.Bar, off float64) market.Prediction {
+		return market.Prediction{Symbol: "AAPL", Model: "lstm", Version: "v3", Bar: b.Time.Add(-5 * time.Minute), Horizon: 300,
+			Mean: b.Close + off, Low: b.Close + off - 0.05, High: b.Close + off + 0.05}
+	}
+	m.desk.Data.Predictions = record{made(at, 0.01), made(bars[len(bars)-10], 0.3)}
+	m.desk.posts = nil
+	m.pane().Update(Tick{m.desk.Now()})
+	for _, p := range m.desk.posts {
+		if cmd, ok := p.(tea.Cmd); ok {
+			m.deliver(cmd())
+		}
+	}
+	c := chartOf(m)
+	marks := c.marks(c.series(), 0, len(bars))
+	inks := map[chart.Ink]int{}
+	for _, x := range marks {
+		inks[x.Ink]++
+	}
+	if inks[chart.Hit] != 1 || inks[chart.Miss] != 1 {
+		t.Errorf("%d hits, %d misses", inks[chart.Hit], inks[chart.Miss])
+	}
+	if s := shown(t, m); !strings.Contains(s, "×") {
+		t.Error("the miss is not on the chart")
+	}
+}
+
+type record []market.Prediction
+
+func (r record) Predictions(context.Context, string, market.Time, market.Time) ([]market.Prediction, error) {
+	return r, nil
 }
 
 // BenchmarkChartFrame is a frame of the chart view at 200×50 with all panes:

@@ -88,7 +88,7 @@ func (h *heatMap) do(a Action) string {
 }
 
 // heatFar is the change of a sector that has the strongest colour.
-const heatFar = 0.01
+const heatFar = 0.005
 
 // ground of a tile.
 func (t *heatTile) ground() Ground {
@@ -203,7 +203,11 @@ func (h *heatMap) tile(c *canvas, i, w, line, tall int, selected bool) {
 	case line == 1 || line == 2 && tall > 3:
 		both := plainNumber(t.rose) + " ▲ " + plainNumber(t.fell) + " ▼"
 		if width(both) <= inner {
-			c.put(c.on(Muted), both)
+			r := Muted
+			if t.ground() != Bar && t.ground() != Rise && t.ground() != Fall {
+				r = Text
+			}
+			c.put(c.on(r), both)
 		}
 	}
 	c.to(start + w)

@@ -111,7 +111,7 @@ func darkPalette() palette {
 			Study4:   {0xa8718f, 132, 13},
 		},
 		ground: [grounds]shade{noShade, {0x161b22, 234, plain}, {0x1b222c, 235, plain}, noShade,
-			{0x15332a, 23, plain}, {0x1f5f49, 29, plain}, {0x3a2224, 52, plain}, {0x73363a, 88, plain}},
+			{0x15332a, 236, plain}, {0x1f5f49, 23, plain}, {0x3a2224, 236, plain}, {0x73363a, 52, plain}},
 	}
 }
 
@@ -156,8 +156,8 @@ func (p *palette) colourBlind(light bool) {
 	p.ink[Down], p.ink[DownDim] = shade{0xf0883e, 208, 3}, shade{0x8f5426, 130, 3}
 	p.ink[Predict], p.ink[Band] = shade{0xb392f0, 141, 13}, shade{0x4a3a6b, 60, 5}
 	p.ink[Accent] = shade{0xe6d9b8, 187, 14}
-	p.ground[Rise], p.ground[RiseFar] = shade{0x17293f, 17, plain}, shade{0x254b7a, 24, plain}
-	p.ground[Fall], p.ground[FallFar] = shade{0x3a2a1a, 58, plain}, shade{0x7a4a22, 94, plain}
+	p.ground[Rise], p.ground[RiseFar] = shade{0x17293f, 236, plain}, shade{0x254b7a, 24, plain}
+	p.ground[Fall], p.ground[FallFar] = shade{0x3a2a1a, 236, plain}, shade{0x7a4a22, 58, plain}
 	p.ink[Warn] = shade{0xf2e27a, 228, 11}
 }
 

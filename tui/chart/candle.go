@@ -14,10 +14,10 @@ var (
 		wick:    {'╷', '│', '╿'},
 		body:    {'╻', '╽', '┃'},
 	}
-	wide = [3][3]rune{
+	wide = [3][3]rune{ // a body's middle reaches to the wick: no gap between them
 		nothing: {0, '╵', '▀'},
-		wick:    {'╷', '│', '▀'},
-		body:    {'▄', '▄', '█'},
+		wick:    {'╷', '│', '█'},
+		body:    {'▄', '█', '█'},
 	}
 )
 
@@ -95,9 +95,9 @@ func (g *Grid) bar(r rect, x int, share float64, ink Ink, ascii bool) {
 	for row := 0; row < r.h && n > 0; row++ {
 		glyph := eighths[min(n, 8)]
 		if ascii {
-			glyph = '#'
+			glyph = ':'
 			if n < 4 {
-				glyph = '_'
+				glyph = '.'
 			}
 		}
 		g.put(r.x+x, r.y+r.h-1-row, glyph, ink)

@@ -41,7 +41,7 @@ type Mark struct {
 }
 
 // Band is a prediction ahead of the last bar: a line and an interval around
-// it, at rising times.
+// it, at rising times. It is drawn into the columns of Chart.Ahead.
 type Band struct {
 	Times           []market.Time
 	Mean, Low, High []float64
@@ -286,7 +286,7 @@ func (d *drawing) span(others [][]float64) (low, high float64) {
 			}
 		}
 	}
-	if c.Band != nil {
+	if c.Band != nil && c.Ahead > 0 {
 		for i := range c.Band.Times {
 			for _, v := range [...][]float64{c.Band.Mean, c.Band.Low, c.Band.High} {
 				if i < len(v) && finite(v[i]) && v[i] >= low0-3*room && v[i] <= high0+3*room {

@@ -235,7 +235,7 @@ func compact(v float64) string {
 // band draws a prediction ahead of the last bar: an area, and its mean dashed.
 func (d *drawing) band(r rect) {
 	b, s := d.chart.Band, &d.scale
-	if b == nil || len(b.Times) == 0 || d.to != len(d.chart.Bars) {
+	if b == nil || len(b.Times) == 0 || d.chart.Ahead == 0 || d.to != len(d.chart.Bars) {
 		return
 	}
 	last := d.columns[len(d.columns)-1]
