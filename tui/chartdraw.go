@@ -64,7 +64,7 @@ func (v *chartView) picture(s *series, w, h int) *picture {
 	q := d.Frame.Quote(d.Symbol)
 	key := pictureKey{symbol: d.Symbol, interval: d.Interval, width: w, height: h, theme: d.Theme, version: s.version,
 		end: v.end, cross: v.cross, style: v.style, axis: v.axis, zoom: v.zoom, on: v.on, zone: d.Zone(),
-		predictions: v.predictions.version, compared: strings.Join(v.compared, " ")}
+		predictions: v.predictions.version, model: v.model, compared: strings.Join(v.compared, " ")}
 	if q != nil {
 		key.last, key.level, key.alerts, key.firing = q.Last, q.Reference, q.AlertTime, int(q.Alerts)
 		key.first, key.count = q.Predicted.Bar, int(q.Predicted.Horizon)
@@ -86,7 +86,7 @@ func (v *chartView) picture(s *series, w, h int) *picture {
 	c.Bars = s.bars[:end]
 	atNow := end == len(s.bars) && !s.detached // else what is newest lies beyond the edge
 	if atNow && v.on&studyPredictions != 0 && len(s.bars) > 0 {
-		c.Band = bandOf(d, q, s.bars[end-1])
+		c.Band = bandOf(d, q, s.bars[end-1], v.model)
 		c.Ahead = aheadOf(c.Band, s.bars[end-1].Time, d.Interval, c.Zoom)
 	}
 	quoteOn(&c, q, atNow)
@@ -141,15 +141,37 @@ func quoteOn(c *chart.Chart, q *live.Quote, atNow bool) {
 	}
 }
 
-// bandOf is the newest forecast of a symbol: all horizons of one model.
-func bandOf(d *Desk, q *live.Quote, last market.Bar) *chart.Band {
+// modelsOf are the models that have forecasts of a symbol, by name.
+func modelsOf(d *Desk, symbol string) []string {
+	var out []string
+	for _, p := range d.Data.Board.Predictions(nil, symbol) {
+		if name := modelName(&p); !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func modelName(p *market.Prediction) string { return p.Model + " " + p.Version }
+
+// bandOf is the newest forecast of a symbol: all horizons of one model; of
+// the one that spoke last where model is "" or has no forecast.
+func bandOf(d *Desk, q *live.Quote, last market.Bar, model string) *chart.Band {
 	if q == nil || q.Predicted.Model == "" {
 		return nil
 	}
+	all := d.Data.Board.Predictions(nil, q.Symbol)
 	newest := q.Predicted
+	found := false
+	for _, p := range all {
+		if modelName(&p) == model && (!found || p.Bar > newest.Bar) {
+			newest, found = p, true
+		}
+	}
 	var list []market.Prediction
-	for _, p := range d.Data.Board.Predictions(nil, q.Symbol) {
-		if p.Model == newest.Model && p.Version == newest.Version && p.Bar == newest.Bar && target(&p) > last.Time {
+	for _, p := range all {
+		if modelName(&p) == modelName(&newest) && p.Bar == newest.Bar && target(&p) > last.Time {
 			list = append(list, p)
 		}
 	}

@@ -25,6 +25,7 @@ type chartView struct {
 	zoom     int // in chart.Zooms
 	on       studies
 	compared []string
+	model    string // whose forecast is drawn; "" is the one that spoke last
 
 	end   market.Time // time of the bar at the right edge; 0 follows the newest
 	cross market.Time // of the bar under the cross-hair; 0 is none
@@ -169,7 +170,7 @@ func (v *chartView) tick() {
 	s := v.series()
 	for _, c := range v.compared {
 		o := d.bars.series(c, d.Interval)
-		if len(s.bars) > 0 && len(o.bars) > 0 && o.bars[0].Time > s.bars[max(v.drawn.layout.From+v.drawn.offset-1, 0)].Time {
+		if first := v.endIndex(s) - v.shown(); len(s.bars) > 0 && len(o.bars) > 0 && o.bars[0].Time > s.bars[min(max(first, 0), len(s.bars)-1)].Time {
 			d.bars.wantOlder(o)
 		}
 	}
@@ -321,6 +322,14 @@ func (v *chartView) do(a Action) {
 		v.style = 1 - v.style
 	case Indicators:
 		v.list = true
+	case NextModel:
+		models := modelsOf(d, d.Symbol)
+		if len(models) == 0 {
+			d.Say(Muted, "no model has predicted "+d.Symbol+" yet")
+			break
+		}
+		v.model = models[(slices.Index(models, v.model)+1)%len(models)]
+		d.Say(Muted, "forecast of "+v.model)
 	case Compare:
 		d.Post(Prompt{"compare "})
 	case Filter:
@@ -573,10 +582,11 @@ type chartKept struct {
 	Zoom     int         `json:"zoom"`
 	Studies  studies     `json:"studies"`
 	Compared []string    `json:"compared,omitempty"`
+	Model    string      `json:"model,omitempty"`
 }
 
 // Keep and Restore how the chart looks.
-func (v *chartView) Keep() any { return chartKept{v.style, v.axis, v.zoom, v.on, v.compared} }
+func (v *chartView) Keep() any { return chartKept{v.style, v.axis, v.zoom, v.on, v.compared, v.model} }
 
 func (v *chartView) Restore(data []byte) {
 	k := chartKept{Zoom: chart.Natural, Studies: defaultStudies}
@@ -584,7 +594,7 @@ func (v *chartView) Restore(data []byte) {
 		return
 	}
 	v.style, v.axis, v.zoom = k.Style%2, k.Axis%3, min(max(k.Zoom, 0), len(chart.Zooms)-1)
-	v.on = k.Studies
+	v.on, v.model = k.Studies, k.Model
 	v.compared = slices.DeleteFunc(k.Compared, func(s string) bool { return !market.ValidSymbol(s) })
 	v.compared = v.compared[:min(len(v.compared), comparedMost)]
 	v.end, v.cross, v.goal = 0, 0, 0

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -213,6 +214,41 @@ func TestLayoutsKeepTheGrid(t *testing.T) {
 	g, ok := m.pane().(*gridView)
 	if !ok || strings.Join(g.list(), " ") != "AAPL MSFT KO" || g.count != 3 {
 		t.Errorf("the layout gives %+v", m.pane())
+	}
+}
+
+// TestAnyKeysInAnyOrder presses keys as a cat would, on every size, while
+// answers come and do not come.
+func TestAnyKeysInAnyOrder(t *testing.T) {
+	keys := []string{"1", "2", "2", "7", "7", "h", "l", "j", "k", "g", "G", "ctrl+d", "ctrl+u", "ctrl+u", "tab", "enter", "esc", ",", ".", "-", "=", "%", "o", "space", "r", "y", "f"}
+	for seed := range uint64(4) {
+		random := rand.New(rand.NewPCG(seed, 3))
+		m, d := chartModel(t, 120, 40)
+		for step := range 250 {
+			press(m, keys[random.IntN(len(keys))])
+			m.quit.open = false
+			switch random.IntN(12) {
+			case 0:
+				m.verb(ask{verb: "compare", args: []string{d.names[random.IntN(20)].Symbol}})
+			case 1:
+				m.verb(ask{verb: "goto", args: []string{fmt.Sprintf("-%dh", random.IntN(9000))}})
+			case 2:
+				m.verb(ask{verb: "study", args: []string{studyNames[random.IntN(len(studyNames))].key}})
+			case 3:
+				resize(m, 20+random.IntN(190), 6+random.IntN(50))
+			case 4:
+				d.now = d.now.Add(time.Duration(random.IntN(90)) * time.Second)
+				d.ticks()
+			case 5, 6, 7:
+				m.sample()
+			case 8:
+				settle(m)
+			}
+			shown(t, m)
+			if t.Failed() {
+				t.Fatalf("seed %d, step %d", seed, step)
+			}
+		}
 	}
 }
 

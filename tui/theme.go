@@ -111,7 +111,7 @@ func darkPalette() palette {
 			Study4:   {0xa8718f, 132, 13},
 		},
 		ground: [grounds]shade{noShade, {0x161b22, 234, plain}, {0x1b222c, 235, plain}, noShade,
-			{0x15332a, 236, plain}, {0x1f5f49, 23, plain}, {0x3a2224, 236, plain}, {0x73363a, 52, plain}},
+			{0x15332a, 236, plain}, {0x1f5f49, 22, plain}, {0x3a2224, 236, plain}, {0x73363a, 52, plain}},
 	}
 }
 

@@ -14,7 +14,7 @@ var (
 		wick:    {'╷', '│', '╿'},
 		body:    {'╻', '╽', '┃'},
 	}
-	wide = [3][3]rune{ // a body's middle reaches to the wick: no gap between them
+	wide = [3][3]rune{
 		nothing: {0, '╵', '▀'},
 		wick:    {'╷', '│', '█'},
 		body:    {'▄', '█', '█'},
@@ -30,6 +30,20 @@ func (g *Grid) candle(r rect, c *column, cells int, s *scale, ascii, plain bool)
 	}
 	top, bottom := s.half(max(c.open, c.close), r.h), s.half(min(c.open, c.close), r.h)
 	high, low := s.half(c.high, r.h), s.half(c.low, r.h)
+	if cells >= 4 { // no glyph is half a body and half a wick: the body ends with a cell
+		if top%2 == 0 && high > top {
+			top--
+			if top < bottom {
+				top += 2
+			}
+		}
+		if bottom%2 == 1 && low < bottom {
+			bottom++
+			if bottom > top {
+				bottom -= 2
+			}
+		}
+	}
 	part := func(i int) int {
 		switch {
 		case i >= bottom && i <= top:
