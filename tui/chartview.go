@@ -67,6 +67,7 @@ type pictureKey struct {
 	firing        int
 	predictions   int
 	compared      string
+	model         string
 	first         market.Time
 	count         int
 }
