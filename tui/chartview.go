@@ -605,7 +605,6 @@ func (v *chartView) Restore(data []byte) {
 type forecasts struct {
 	symbol  string
 	list    []market.Prediction
-	from    market.Time
 	request int
 	asked   time.Time
 	version int
