@@ -37,7 +37,7 @@ examples: build ## run the examples
 	@for e in examples/*/run.sh; do echo "== $$e"; bash $$e || exit 1; done
 
 bench: ## benchmarks, each with its ratio
-	$(GO) test -run '^$$' -bench . -benchtime 1s ./...
+	$(GO) test -p 1 -run '^$$' -bench . -benchtime 1s ./...
 
 FUZZTIME ?= 10s
 fuzz: ## fuzz every decoder and parser for FUZZTIME each
@@ -50,10 +50,10 @@ golden: ## rewrite the golden screens
 	$(GO) test ./tui/... -run Golden -update
 
 test-kafka: build ## the log's contract and one whole journey on a real Kafka (needs Java and Maven)
-	TAPEDECK_TEST_KAFKA=1 $(GO) test -count=1 -timeout 15m -run 'Kafka|Contract|Journey' ./pipeline/kafka/ ./cmd/tapedeck/
+	TAPEDECK_TEST_KAFKA=1 $(GO) test -count=1 -timeout 15m -run 'Kafka|Contract' ./pipeline/kafka/ ./cmd/tapedeck/
 
-crash: ## accounting under kill -9, long form
-	TAPEDECK_TEST_CRASH=200 $(GO) test -count=1 -timeout 60m -run Crash ./store/lake/ ./cmd/tapedeck/
+crash: ## accounting under kill -9, long form: 200 kills
+	TAPEDECK_KILLS=200 TAPEDECK_TEST_CRASH=200 $(GO) test -count=1 -timeout 60m -run 'Kill|Account|Crash' ./store/lake/ ./cmd/tapedeck/
 
 clean: ## remove what was built
 	rm -rf bin dist .cache

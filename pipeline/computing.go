@@ -8,7 +8,6 @@ import (
 
 	"tapedeck/pipeline/bars"
 	"tapedeck/pipeline/clean"
-	"tapedeck/pipeline/indicator"
 	"tapedeck/pipeline/kafka"
 	"tapedeck/pipeline/market"
 )
@@ -28,15 +27,17 @@ type computing struct {
 	names      market.Names
 	cleaner    *clean.Cleaner
 	builder    *bars.Builder
-	indicators map[string]*indicator.Symbol
+	indicators features
 	rulesOn    Rules
 
 	next      int64    // offset of the next record
 	repeated  int64    // below it are records that were taken before a crash, perhaps
-	effects   []effect // to be repeated, from the log of effects
+	fresh     bool     // nothing was taken before: there is nothing to repeat
+	effects   []effect // to be repeated, from the log of effects, next first
 	edits     int      // rule edits of the book that have been looked at
 	ruleTexts map[string]string
 	held      map[int64][]byte // bytes of ticks that the cleaner holds back
+	history   bool             // the newest tick was a back-fill
 	written   map[identity]struct{}
 	record    *kafka.Record
 	ctx       context.Context // of the call of Process in hand, for what is written during it
@@ -44,10 +45,16 @@ type computing struct {
 	since     int // records since the last snapshot
 	failure   error
 
+	// The methods as values, made once: each making would be an allocation.
+	onAccept func(*market.Tick, int64)
+	onReject func(int64, clean.Reason)
+	onBar    func(*market.Bar)
+	onAlert  func(*market.Alert)
+
 	slot     byte // of the newest snapshot
 	stateBuf []byte
 	buf      []byte
-	feature  market.Feature
+	tick     market.Tick
 }
 
 // identity of an output, for leaving out what has been written before a crash.
@@ -63,19 +70,17 @@ type identity struct {
 const snapshotRecords = 40_000
 
 func (c *computing) Start(ctx context.Context) (int64, error) {
+	// What a worker before this one has handed on must be seen below.
+	if err := c.producer.Flush(ctx); err != nil {
+		return 0, fmt.Errorf("flush outputs: %w", err)
+	}
 	snap, effects, err := readSnapshot(ctx, c.log, c.partition)
 	if err != nil {
 		return 0, err
 	}
-	c.cleaner = clean.New(c.runner.Clean, c.Calendar)
-	c.builder = bars.New(c.Calendar)
-	c.indicators = map[string]*indicator.Symbol{}
-	c.rulesOn = c.NewRules()
-	c.ruleTexts = map[string]string{}
-	c.held = map[int64][]byte{}
-	c.feature.Values = make([]float64, len(market.FeatureNames))
-	c.written = map[identity]struct{}{}
+	c.reset()
 	c.slot, c.next, c.effects, c.edits, c.since, c.failure = snap.slot, snap.next, effects, 0, 0, nil
+	c.history = false
 	c.snapped = time.Now()
 	if len(snap.state) > 0 {
 		if err := c.loadState(snap.state); err != nil {
@@ -91,8 +96,22 @@ func (c *computing) Start(ctx context.Context) (int64, error) {
 	}
 	c.next = max(c.next, ranges[c.partition].Low)
 	c.repeated = ranges[c.partition].High
+	c.fresh = snap.next == 0 && len(effects) == 0 && len(c.written) == 0
+	c.applyEffects()
 	c.position = c.progress.hold("compute", kafka.Ticks, c.partition, c.next)
 	return c.next, nil
+}
+
+// reset makes everything that is computed as if nothing had come yet.
+func (c *computing) reset() {
+	c.cleaner = clean.New(c.runner.Clean, c.Calendar)
+	c.builder = bars.New(c.Calendar)
+	c.indicators = newFeatures(c.Calendar, c.SecondFeatures)
+	c.rulesOn = c.NewRules()
+	c.ruleTexts = map[string]string{}
+	c.held = map[int64][]byte{}
+	c.onAccept, c.onReject, c.onBar, c.onAlert = c.accept, c.reject, c.closed, c.alert
+	c.written = map[identity]struct{}{}
 }
 
 // readWritten notes the outputs that were written after the snapshot.
@@ -100,6 +119,7 @@ func (c *computing) readWritten(ctx context.Context, from map[string]int64) erro
 	var bar market.Bar
 	var a market.Alert
 	var d market.DeadLetter
+	feature := market.Feature{Values: make([]float64, len(market.FeatureNames))}
 	for _, topic := range outputs {
 		ranges, err := c.log.Offsets(ctx, topic)
 		if err != nil {
@@ -116,10 +136,10 @@ func (c *computing) readWritten(ctx context.Context, from map[string]int64) erro
 					}
 					id.symbol, id.interval, id.time, id.revision = bar.Symbol, bar.Interval, bar.Time, bar.Revision
 				case kafka.Features:
-					if c.names.DecodeFeature(records[i].Value, &c.feature) != nil {
+					if c.names.DecodeFeature(records[i].Value, &feature) != nil {
 						continue
 					}
-					id.symbol, id.interval, id.time, id.revision = c.feature.Symbol, c.feature.Interval, c.feature.Time, c.feature.Revision
+					id.symbol, id.interval, id.time, id.revision = feature.Symbol, feature.Interval, feature.Time, feature.Revision
 				case kafka.Alerts:
 					if market.DecodeAlert(records[i].Value, &a) != nil {
 						continue
@@ -171,21 +191,22 @@ func (c *computing) Idle(ctx context.Context, _ int64) error {
 
 // Stop leaves a snapshot, so that the next start goes on at once.
 func (c *computing) Stop(ctx context.Context) error {
-	if c.position == nil || c.failure != nil {
+	if c.position == nil {
 		return nil
 	}
 	defer c.progress.drop("compute", kafka.Ticks, c.partition)
+	if c.failure != nil || len(c.effects) > 0 {
+		return nil // the snapshot before stands
+	}
 	return c.snapshot(ctx)
 }
 
 // take works on one record of the log.
 func (c *computing) take(r *kafka.Record) {
-	c.record = r
-	for len(c.effects) > 0 && c.effects[0].offset <= r.Offset {
-		c.setRule(c.effects[0].rule)
-		c.effects = c.effects[1:]
-	}
+	c.record, c.next = r, r.Offset
+	c.applyEffects() // of offsets that hold no record
 	c.next = r.Offset + 1
+	defer c.applyEffects()
 	for _, h := range r.Headers {
 		if h.Key == headerReject {
 			c.deadLetter(r.Offset, r.Value, string(h.Value))
@@ -193,13 +214,13 @@ func (c *computing) take(r *kafka.Record) {
 		}
 	}
 	if clock, ok := market.DecodeClock(r.Value); ok {
-		c.cleaner.Clock(clock, c.reject)
-		c.builder.Clock(clock.Time, clock.Source, clock.End, c.closed)
-		c.rulesOn.Clock(clock.Time, c.alert)
+		c.cleaner.Clock(clock, c.onReject)
+		c.builder.Clock(clock.Time, clock.Source, clock.End, c.onBar)
+		c.rulesOn.Clock(clock.Time, c.onAlert)
 		return
 	}
-	var t market.Tick
-	if err := c.names.DecodeTick(r.Value, &t); err != nil {
+	t := &c.tick
+	if err := c.names.DecodeTick(r.Value, t); err != nil {
 		c.deadLetter(r.Offset, r.Value, err.Error())
 		return
 	}
@@ -207,7 +228,11 @@ func (c *computing) take(r *kafka.Record) {
 		c.deadLetter(r.Offset, r.Value, "the record's key is not its symbol")
 		return
 	}
-	if c.cleaner.Clean(&t, r.Offset, r.Time, c.accept, c.reject) {
+	if t.Backfill != c.history {
+		c.history = t.Backfill
+		c.rulesOn.Quiet(c.history)
+	}
+	if c.cleaner.Clean(t, r.Offset, r.Time, c.onAccept, c.onReject) {
 		c.held[r.Offset] = append([]byte(nil), r.Value...)
 	}
 }
@@ -219,8 +244,8 @@ func (c *computing) accept(t *market.Tick, offset int64) {
 	if clean.Excluded(t.Condition) {
 		return
 	}
-	c.builder.Add(t, c.closed)
-	c.rulesOn.Tick(t, c.alert)
+	c.builder.Add(t, c.onBar)
+	c.rulesOn.Tick(t, c.onAlert)
 }
 
 // reject makes a dead letter of a tick that is not believed.
@@ -239,27 +264,12 @@ func (c *computing) closed(b *market.Bar) {
 	c.buf = market.AppendBar(c.buf[:0], b)
 	c.write(identity{kafka.Bars, b.Symbol, b.Interval, b.Time, b.Revision}, b.Symbol, &c.bars)
 	if b.Revision == 0 {
-		c.computeFeatures(b)
+		if f := c.indicators.of(b); f != nil {
+			c.buf = market.AppendFeature(c.buf[:0], f)
+			c.write(identity{kafka.Features, f.Symbol, f.Interval, f.Time, f.Revision}, f.Symbol, &c.features)
+		}
 	}
-	c.rulesOn.Bar(b, c.alert)
-}
-
-func (c *computing) computeFeatures(b *market.Bar) {
-	symbol := c.indicators[b.Symbol]
-	if symbol == nil {
-		symbol = indicator.NewSymbol()
-		c.indicators[b.Symbol] = symbol
-	}
-	day := b.Time // of a 1d bar, whose time is its day
-	if b.Interval != market.Day {
-		day = c.Calendar(b.Symbol).Day(b.Time)
-	}
-	if !symbol.Close(b, day, c.SecondFeatures, c.feature.Values) {
-		return
-	}
-	c.feature.Symbol, c.feature.Interval, c.feature.Time, c.feature.Revision = b.Symbol, b.Interval, b.Time, b.Revision
-	c.buf = market.AppendFeature(c.buf[:0], &c.feature)
-	c.write(identity{kafka.Features, b.Symbol, b.Interval, b.Time, b.Revision}, b.Symbol, &c.runner.features)
+	c.rulesOn.Bar(b, c.onAlert)
 }
 
 func (c *computing) alert(a *market.Alert) {
@@ -267,9 +277,19 @@ func (c *computing) alert(a *market.Alert) {
 	c.write(identity{topic: kafka.Alerts, symbol: a.ID}, a.Symbol, &c.alerts)
 }
 
+// A dead letter is a record of its own, longer than what it quotes.
+const (
+	letterBytes = 600_000
+	letterKey   = 256
+)
+
 func (c *computing) deadLetter(offset int64, value []byte, reason string) {
 	c.status.refused(reason)
+	if len(value) > letterBytes {
+		reason = fmt.Sprintf("%s (the first %d of its %d bytes)", reason, letterBytes, len(value))
+		value = value[:letterBytes]
+	}
 	d := market.DeadLetter{Topic: "ticks", Partition: c.partition, Offset: offset, Received: c.record.Time, Reason: reason, Value: value}
 	c.buf = append(c.buf[:0], market.EncodeDeadLetter(&d)...)
-	c.write(identity{topic: kafka.DeadLetters, time: market.Time(offset)}, string(c.record.Key), &c.deadLetters)
+	c.write(identity{topic: kafka.DeadLetters, time: market.Time(offset)}, string(c.record.Key[:min(len(c.record.Key), letterKey)]), &c.deadLetters)
 }

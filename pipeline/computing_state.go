@@ -9,15 +9,16 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tapedeck/pipeline/indicator"
 	"tapedeck/pipeline/kafka"
 	"tapedeck/pipeline/market"
 )
 
 // takeEdits lets rule edits act: each is written to the state topic with the
 // offset at which it acts, before it does, so that every replay does the same.
+// An edit never acts among records that were there before this worker: what
+// they gave may be written already, and must not be contradicted.
 func (c *computing) takeEdits(ctx context.Context) error {
-	if len(c.effects) > 0 {
+	if len(c.effects) > 0 || !c.fresh && c.next < c.repeated {
 		return nil // the past is repeated first
 	}
 	edits, n := c.rules.since(c.edits)
@@ -32,6 +33,14 @@ func (c *computing) takeEdits(ctx context.Context) error {
 	}
 	c.edits = n
 	return nil
+}
+
+// applyEffects repeats the edits that acted before the record at next.
+func (c *computing) applyEffects() {
+	for len(c.effects) > 0 && c.effects[0].offset <= c.next {
+		c.setRule(c.effects[0].rule)
+		c.effects = c.effects[1:]
+	}
 }
 
 // setRule puts a rule in force. A rule that cannot be compiled here (a newer
@@ -51,14 +60,25 @@ func (c *computing) write(id identity, key string, count *atomic.Int64) {
 			return
 		}
 	}
-	count.Add(1)
-	c.status.out.Add(1)
-	if err := c.producer.ProduceContext(c.ctx, id.topic, c.partition, []byte(key), c.buf); err != nil && c.failure == nil {
+	err := c.producer.ProduceContext(c.ctx, id.topic, c.partition, []byte(key), c.buf)
+	switch {
+	case err == nil:
+		count.Add(1)
+		c.status.out.Add(1)
+	case errors.Is(err, kafka.ErrTooLarge): // it would be so for ever
+		c.status.trouble(err.Error())
+		c.slog.Error("an output is left out", "key", key, "error", err)
+	case c.failure == nil:
 		c.failure = fmt.Errorf("write %s: %w", id.topic, err)
 	}
 }
 
+// maybeSnapshot writes a snapshot when it is time. While edits wait to be
+// repeated there is none: it would make the log forget them.
 func (c *computing) maybeSnapshot(ctx context.Context) error {
+	if len(c.effects) > 0 {
+		return nil
+	}
 	if c.since >= snapshotRecords || c.since > 0 && time.Since(c.snapped) >= c.SnapshotEvery {
 		return c.snapshot(ctx)
 	}
@@ -99,10 +119,17 @@ func (c *computing) snapshot(ctx context.Context) error {
 	return nil
 }
 
-// The state: rules in force, held ticks, then cleaner, builder, engine and the
-// indicators of each symbol, symbols in order so that equal states have equal bytes.
+// stateVersion is the first byte of a state.
+const stateVersion = 2
+
+// The state: whether history comes in, rules in force, held ticks, then cleaner, builder, engine and features.
 
 func (c *computing) appendState(dst []byte) []byte {
+	history := byte(0)
+	if c.history {
+		history = 1
+	}
+	dst = append(dst, stateVersion, history)
 	dst = binary.AppendUvarint(dst, uint64(len(c.ruleTexts)))
 	for _, name := range sortedKeys(c.ruleTexts) {
 		dst = appendText(dst, name)
@@ -121,17 +148,16 @@ func (c *computing) appendState(dst []byte) []byte {
 	dst = c.cleaner.AppendState(dst)
 	dst = c.builder.AppendState(dst)
 	dst = c.rulesOn.AppendState(dst)
-	dst = binary.AppendUvarint(dst, uint64(len(c.indicators)))
-	for _, symbol := range sortedKeys(c.indicators) {
-		dst = appendText(dst, symbol)
-		dst = c.indicators[symbol].AppendState(dst)
-	}
-	return dst
+	return c.indicators.appendState(dst)
 }
 
 func (c *computing) loadState(src []byte) (err error) {
 	fail := errors.New("the state is damaged")
-	n, src, ok := cutUvarint(src)
+	if len(src) < 2 || src[0] != stateVersion {
+		return errors.New("the state is of another version: start it once with the version that wrote it, and stop it in order; or use another --data DIR")
+	}
+	c.history = src[1] == 1
+	n, src, ok := cutUvarint(src[2:])
 	if !ok {
 		return fail
 	}
@@ -168,19 +194,9 @@ func (c *computing) loadState(src []byte) (err error) {
 	if src, err = c.rulesOn.LoadState(src); err != nil {
 		return err
 	}
-	if n, src, ok = cutUvarint(src); !ok {
-		return fail
-	}
-	for range n {
-		var symbol string
-		if symbol, src, ok = cutText(src); !ok || !market.ValidSymbol(symbol) {
-			return fail
-		}
-		state := indicator.NewSymbol()
-		if src, err = state.LoadState(src); err != nil {
-			return err
-		}
-		c.indicators[symbol] = state
+	c.rulesOn.Quiet(c.history)
+	if src, err = c.indicators.loadState(src); err != nil {
+		return err
 	}
 	if len(src) != 0 {
 		return fail

@@ -30,7 +30,8 @@ type feeding struct {
 	sources  func(ctx context.Context, resume Resume) ([]feed.Source, error)
 	slog     *slog.Logger
 	status   *stageStatus
-	progress *progress
+
+	ended func(error) // told once that all sources have ended, with what went wrong for good
 
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -39,9 +40,10 @@ type feeding struct {
 
 // Resume is what the log knows at the start of a feed.
 type Resume struct {
-	Empty bool               // the ticks topic holds nothing
-	Last  market.Time        // the newest clock or tick in the log
-	Price map[string]float64 // newest price by symbol, as far as the log's tail shows it
+	Empty bool                 // the ticks topic holds nothing
+	Last  market.Time          // the newest clock or tick in the log
+	Price map[string]float64   // newest price by symbol, as far as the log's tail shows it
+	Begun func(id string) bool // whether the log holds rows of the source with this ID
 }
 
 func (f *feeding) Start(context.Context) (int64, error) {
@@ -75,41 +77,63 @@ func (f *feeding) Stop(ctx context.Context) error {
 	}
 }
 
-// run brings all sources to their end; it then waits for ctx.
+// run brings all sources to their end; it then waits for ctx. What a source
+// says is final, since it retries by itself what may pass: the run goes on
+// without it. An error of the log is returned, and all of it is done again.
 func (f *feeding) run(ctx context.Context) error {
 	resume, rows, err := f.tail(ctx)
 	if err != nil {
 		return fmt.Errorf("find the end of the log: %w", err)
 	}
-	sources, err := f.sources(ctx, resume)
-	if err != nil {
-		return err
+	resume.Begun = func(id string) bool { return len(rows[id]) > 0 }
+	sources, final := f.sources(ctx, resume)
+	if final == nil {
+		partitions, err := f.log.Partitions(ctx, kafka.Ticks)
+		if err != nil {
+			return err
+		}
+		var group sync.WaitGroup
+		finals, failures := make([]error, len(sources)), make([]error, len(sources))
+		for i, source := range sources {
+			group.Go(func() { finals[i], failures[i] = f.runSource(ctx, source, partitions, rows[source.ID()]) })
+		}
+		group.Wait()
+		if err := errors.Join(failures...); err != nil {
+			return err
+		}
+		final = errors.Join(finals...)
 	}
-	var group sync.WaitGroup
-	failures := make([]error, len(sources))
-	for i, source := range sources {
-		group.Go(func() { failures[i] = f.runSource(ctx, source, rows[source.ID()]) })
+	if ctx.Err() == nil {
+		if final != nil {
+			f.status.trouble(final.Error())
+			f.slog.Error("feed", "error", final)
+		}
+		f.ended(final)
 	}
-	group.Wait()
-	if err := errors.Join(failures...); err != nil {
-		return err
-	}
-	f.progress.feedEnded.Store(true)
 	<-ctx.Done()
 	return ctx.Err()
 }
 
-func (f *feeding) runSource(ctx context.Context, source feed.Source, rows map[int32]int64) error {
-	partitions, err := f.log.Partitions(ctx, kafka.Ticks)
-	if err != nil {
-		return fmt.Errorf("%s: %w", source.Name(), err)
+// runSource runs one source to its end. final is what it says itself; err is
+// an error of the log.
+func (f *feeding) runSource(ctx context.Context, source feed.Source, partitions int, rows map[int32]int64) (final, err error) {
+	if r, ok := source.(interface{ Resume(row int64) }); ok { // its own time goes on where it was
+		var last int64
+		for _, row := range rows {
+			last = max(last, row)
+		}
+		r.Resume(last)
 	}
 	s := &sink{ctx: ctx, producer: f.producer, source: source.Name(), id: []byte(source.ID()),
 		partitions: partitions, rows: rows, status: f.status, slog: f.slog, keys: map[string]keyed{}}
-	if err := source.Run(ctx, s); err != nil {
-		return fmt.Errorf("%s: %w", source.Name(), err)
+	final = source.Run(ctx, s)
+	switch {
+	case s.failed != nil:
+		return nil, fmt.Errorf("%s: %w", source.Name(), s.failed)
+	case final != nil:
+		final = fmt.Errorf("%s: %w", source.Name(), final)
 	}
-	return f.producer.Flush(ctx)
+	return final, f.producer.Flush(ctx)
 }
 
 // tail reads the last records of every partition: the newest time, the newest
@@ -191,6 +215,7 @@ type sink struct {
 	buf    []byte
 	rowBuf []byte
 	said   string
+	failed error // of the log
 }
 
 // keyed is a symbol as a record's key, and where its ticks go.
@@ -239,10 +264,7 @@ func (s *sink) write(k keyed, row int64, value []byte, headers []kafka.Header) e
 	}
 	s.status.in.Add(1)
 	s.status.out.Add(1)
-	if err := s.producer.ProduceContext(s.ctx, kafka.Ticks, k.partition, k.key, value, headers...); err != nil {
-		return err
-	}
-	return s.ctx.Err()
+	return s.produce(k.partition, k.key, value, headers)
 }
 
 // Clock writes the source's time into every partition. A partition that has
@@ -253,9 +275,17 @@ func (s *sink) Clock(c market.Clock) error {
 		if s.row < s.rows[partition] && !c.End {
 			continue
 		}
-		if err := s.producer.ProduceContext(s.ctx, kafka.Ticks, partition, nil, s.buf, s.headers(s.row)...); err != nil {
+		if err := s.produce(partition, nil, s.buf, s.headers(s.row)); err != nil {
 			return err
 		}
+	}
+	return s.ctx.Err()
+}
+
+func (s *sink) produce(partition int32, key, value []byte, headers []kafka.Header) error {
+	if err := s.producer.ProduceContext(s.ctx, kafka.Ticks, partition, key, value, headers...); err != nil {
+		s.failed = err
+		return err
 	}
 	return s.ctx.Err()
 }

@@ -30,9 +30,13 @@ var Stages = []string{"feed", "compute", "archive"}
 
 // Config says what runs and how.
 type Config struct {
-	Stages   []string // which of Stages; empty is all
-	Once     bool     // end when the feed has ended and everything has drained
-	Instance string   // this process's name in the group, the same after a restart
+	Stages []string // which of Stages; empty is all
+	Once   bool     // end when the feed has ended and everything has drained
+	// Patience is how long, with Once, a stage may fail again and again without
+	// coming any further before Run gives up; 0 is a minute. Without Once
+	// nothing is given up: the trouble is said, and may pass.
+	Patience time.Duration
+	Instance string // this process's name in the group, the same after a restart
 	Host     string
 	Version  string
 
@@ -51,6 +55,10 @@ type Config struct {
 	MergeEvery time.Duration // time between two merges into processed files
 	Retention  time.Duration // how long an embedded log keeps what the lake has
 	Embedded   bool          // the log is this process's own
+
+	// Watch sees the state of every stage of this process once a second; it
+	// may be nil, and must return soon.
+	Watch func(live.Status)
 }
 
 // Rules evaluates alert rules over one partition's symbols. It is a function
@@ -60,6 +68,7 @@ type Rules interface {
 	Tick(t *market.Tick, emit func(*market.Alert))
 	Bar(b *market.Bar, emit func(*market.Alert))
 	Clock(now market.Time, emit func(*market.Alert))
+	Quiet(quiet bool) // what follows is history: remembered, and not judged
 	AppendState(dst []byte) []byte
 	LoadState(src []byte) (rest []byte, err error)
 }
@@ -73,11 +82,19 @@ type Report struct {
 
 // Run works until ctx is done or, with Once, until everything has drained. It
 // returns after an orderly end: everything handed on, flushed and in the lake.
+// Its error is what kept it from that: a stage that cannot go on or, with Once,
+// comes no further (see Patience), or what the feed ended with, after all that
+// came of it has drained.
 func Run(ctx context.Context, config Config, log *kafka.Client, lake Archive, logger *slog.Logger) (Report, error) {
 	r := &runner{Config: config, log: log, lake: lake, slog: logger, progress: newProgress(), started: time.Now()}
 	if len(r.Stages) == 0 {
 		r.Stages = Stages
 	}
+	if r.Patience <= 0 {
+		r.Patience = time.Minute
+	}
+	r.hopeless, r.giveUp = context.WithCancelCause(context.WithoutCancel(ctx))
+	defer r.giveUp(nil)
 	var err error
 	if r.producer, err = log.NewProducer(); err != nil {
 		return Report{}, err
@@ -99,6 +116,10 @@ type runner struct {
 	progress *progress
 	started  time.Time
 	producer *kafka.Producer
+	hopeless context.Context // ends, with the cause, when it is no use to go on
+	giveUp   context.CancelCauseFunc
+
+	feedEnd atomic.Pointer[error] // nil while the feed runs; then what went wrong, which may be nil
 
 	mu     sync.Mutex
 	status []*stageStatus
@@ -164,6 +185,8 @@ func (r *runner) run(ctx context.Context) (Report, error) {
 	case <-ctx.Done():
 	case failure = <-failed:
 	case failure = <-drained:
+	case <-r.hopeless.Done():
+		failure = context.Cause(r.hopeless)
 	}
 	for _, s := range stages {
 		s.stop()
@@ -176,18 +199,27 @@ func (r *runner) run(ctx context.Context) (Report, error) {
 	return r.report(), failure
 }
 
+// feedHasEnded notes that no more ticks come from here, and why not.
+func (r *runner) feedHasEnded(err error) { r.feedEnd.CompareAndSwap(nil, &err) }
+
 // drained waits until the feed has ended and compute has worked through all
-// that came of it. The archive's own end takes the rest to the lake.
+// that came of it, and gives what went wrong with the feed. The archive's own
+// end takes the rest to the lake.
 func (r *runner) drained(ctx context.Context) error {
-	for r.has("feed") && !r.progress.feedEnded.Load() {
+	for r.has("feed") && r.feedEnd.Load() == nil {
 		if err := pause(ctx); err != nil {
 			return err
 		}
 	}
-	if !r.has("compute") {
-		return nil
+	if r.has("compute") {
+		if err := r.caughtUp(ctx, "compute", kafka.Ticks, true); err != nil {
+			return err
+		}
 	}
-	return r.caughtUp(ctx, "compute", kafka.Ticks, true)
+	if err := r.feedEnd.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // caughtUp waits until a stage has taken everything that topic holds now, in
@@ -230,7 +262,7 @@ func (r *runner) ends(ctx context.Context, topic string) ([]int64, error) {
 func (r *runner) feed(ctx context.Context) error {
 	status := r.newStatus("feed")
 	return r.log.RunGroup(ctx, r.group("feed", kafka.Feeds, status), func(int32) kafka.Worker {
-		return &feeding{log: r.log, producer: r.producer, sources: r.Sources, slog: r.slog, status: status, progress: r.progress}
+		return &feeding{log: r.log, producer: r.producer, sources: r.Sources, slog: r.slog, status: status, ended: r.feedHasEnded}
 	})
 }
 
@@ -300,6 +332,9 @@ func (r *runner) archive(ctx context.Context) error {
 			failure = err
 		}
 	}
+	if failure == nil && r.Once {
+		failure = r.archivedAll(background)
+	}
 	if failure != nil {
 		return failure
 	}
@@ -315,18 +350,44 @@ func (r *runner) archive(ctx context.Context) error {
 // orderly end. What it does not manage lies in the log still and is taken next
 // time; a run with an end waits until all of it is in the lake.
 func (r *runner) archiveRest(ctx context.Context) error {
-	limit := 10 * time.Second
-	if r.Once {
-		limit = time.Hour
+	limit, all := 10*time.Second, false
+	if r.Once && r.hopeless.Err() == nil {
+		limit, all = time.Hour, true
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	defer context.AfterFunc(r.hopeless, func() {
+		if all {
+			cancel()
+		}
+	})()
 	for _, table := range tables {
-		if err := r.caughtUp(ctx, "archive", table, r.Once); err != nil {
-			if r.Once {
+		if err := r.caughtUp(ctx, "archive", table, all); err != nil {
+			if cause := context.Cause(r.hopeless); all && cause != nil {
+				return cause
+			}
+			if all {
 				return fmt.Errorf("the lake has not taken all of %s: %w", table, err)
 			}
 			return nil
+		}
+	}
+	return nil
+}
+
+// archivedAll says what the lake has not taken for good: a last flush that
+// failed is not tried again by anyone in this run.
+func (r *runner) archivedAll(ctx context.Context) error {
+	for _, table := range tables {
+		ends, err := r.ends(ctx, table)
+		if err != nil {
+			return err
+		}
+		for partition, end := range ends {
+			if durable := r.progress.furthest(durably, table, int32(partition)); durable < end {
+				return fmt.Errorf("the lake has taken %s/%d up to %d of %d; what is missing lies in the log, and the next run takes it there",
+					table, partition, durable, end)
+			}
 		}
 	}
 	return nil
@@ -359,11 +420,15 @@ func (r *runner) tidy(ctx context.Context, status *stageStatus) {
 
 // group is the consumer group of one stage on one topic.
 func (r *runner) group(name, topic string, status *stageStatus) kafka.GroupConfig {
+	patience := patience{limit: r.Patience}
 	return kafka.GroupConfig{
 		Name: name, Topic: topic, Instance: r.Instance, Interval: 50 * time.Millisecond,
 		OnError: func(partition int32, err error) {
 			status.trouble(err.Error())
 			r.slog.Error("stage", "stage", name, "topic", topic, "partition", partition, "error", err)
+			if r.Once && patience.over(partition, r.progress.furthest(status.stage, topic, partition), time.Now()) {
+				r.giveUp(fmt.Errorf("%s/%d does not come any further: %w", name, partition, err))
+			}
 		},
 	}
 }

@@ -10,7 +10,7 @@ import (
 type progress struct {
 	mu        sync.Mutex
 	positions map[placed]*atomic.Int64
-	feedEnded atomic.Bool
+	best      map[placed]int64 // the furthest that workers before have come
 }
 
 type placed struct {
@@ -19,7 +19,9 @@ type placed struct {
 	partition int32
 }
 
-func newProgress() *progress { return &progress{positions: map[placed]*atomic.Int64{}} }
+func newProgress() *progress {
+	return &progress{positions: map[placed]*atomic.Int64{}, best: map[placed]int64{}}
+}
 
 // hold begins a partition at an offset; its worker alone stores to the result.
 func (p *progress) hold(stage, topic string, partition int32, offset int64) *atomic.Int64 {
@@ -34,8 +36,23 @@ func (p *progress) hold(stage, topic string, partition int32, offset int64) *ato
 // drop ends a partition that is no longer held.
 func (p *progress) drop(stage, topic string, partition int32) {
 	p.mu.Lock()
-	delete(p.positions, placed{stage, topic, partition})
-	p.mu.Unlock()
+	defer p.mu.Unlock()
+	at := placed{stage, topic, partition}
+	if position := p.positions[at]; position != nil {
+		p.best[at] = max(p.best[at], position.Load())
+		delete(p.positions, at)
+	}
+}
+
+// furthest is how far a partition has ever come in this process.
+func (p *progress) furthest(stage, topic string, partition int32) int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at := placed{stage, topic, partition}
+	if position := p.positions[at]; position != nil {
+		return max(p.best[at], position.Load())
+	}
+	return p.best[at]
 }
 
 // lag is how many records below ends the held partitions have not taken.

@@ -107,7 +107,7 @@ func readSnapshot(ctx context.Context, log *kafka.Client, partition int32) (snap
 					return err
 				}
 				if err == nil {
-					newest = s
+					newest, effects = s, effects[:0] // what acted before is part of it
 				}
 			case len(key) > 9 && key[0] == keyEffect:
 				e := effect{offset: int64(binary.BigEndian.Uint64(key[1:]))}
@@ -122,13 +122,7 @@ func readSnapshot(ctx context.Context, log *kafka.Client, partition int32) (snap
 	if err != nil {
 		return snapshot{}, nil, fmt.Errorf("read the state of partition %d: %w", partition, err)
 	}
-	after := effects[:0]
-	for _, e := range effects {
-		if e.offset >= newest.next {
-			after = append(after, e)
-		}
-	}
-	return newest, after, nil
+	return newest, effects, nil
 }
 
 // assemble joins the chunks that a commit names; a damaged or cut snapshot is an error.

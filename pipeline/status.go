@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"os"
 	"runtime"
@@ -113,12 +114,16 @@ func (s *stageStatus) report(now time.Time) live.Status {
 	return status
 }
 
+// refusals in a row of the status say that the producer is broken for good,
+// and with it every stage: what it could not deliver makes it refuse all else.
+const refusals = 20
+
 // reportStatus writes the state of every stage to the status topic once a
 // second, until ctx is done.
 func (r *runner) reportStatus(ctx context.Context) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	memory := int64(0)
+	memory, refused := int64(0), 0
 	for n := 0; ; n++ {
 		now := time.Now()
 		if n%10 == 0 {
@@ -135,9 +140,17 @@ func (r *runner) reportStatus(ctx context.Context) {
 			if trouble := r.log.Trouble(); trouble != "" {
 				status.Level, status.Text = live.Trouble, trouble
 			}
+			if r.Watch != nil {
+				r.Watch(status)
+			}
 			key := r.Instance + "/" + s.stage
 			if err := r.producer.Produce(kafka.Status, 0, []byte(key), live.EncodeStatus(&status)); err != nil {
 				r.slog.Warn("status is not written", "error", err)
+				if refused++; refused == refusals {
+					r.giveUp(fmt.Errorf("the log takes no more records: %w", err))
+				}
+			} else {
+				refused = 0
 			}
 		}
 		select {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -42,9 +43,9 @@ type Config struct {
 	// Setup are trusted statements run once before any query, such as the
 	// macros that a Rewriter's output calls.
 	Setup []string
-	// Connect is called with the database's first connection before it is
-	// locked, to register functions; may be nil.
-	Connect func(driver.Conn) error
+	// Connect is called with a connection before the database is locked, to
+	// register functions; may be nil.
+	Connect func(*sql.Conn) error
 
 	MemoryLimit string        // as DuckDB writes it; empty is 2GB
 	TempLimit   string        // temporary space on disk; empty is 10GB
@@ -136,7 +137,7 @@ func (db *DB) open(ctx context.Context) error {
 		}
 	}
 	if db.config.Connect != nil {
-		if err := db.config.Connect(conn); err != nil {
+		if err := db.register(ctx); err != nil {
 			connector.Close()
 			return err
 		}
@@ -149,6 +150,18 @@ func (db *DB) open(ctx context.Context) error {
 	}
 	db.guard = newGuard()
 	return nil
+}
+
+// register lets Connect add its functions, which all connections then have.
+func (db *DB) register(ctx context.Context) error {
+	pool := sql.OpenDB(struct{ driver.Connector }{db.connector}) // its Close leaves the connector open
+	defer pool.Close()
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return db.config.Connect(conn)
 }
 
 // settings close every door but the lake's files, before anything is asked.

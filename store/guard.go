@@ -9,6 +9,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/duckdb/duckdb-go/v2"
@@ -54,6 +55,14 @@ var (
 	showTables     = regexp.MustCompile(`(?is)^\s*show\s+(all\s+)?tables\s*;?\s*$`)
 )
 
+// SyntaxError is a statement that cannot be read.
+type SyntaxError struct {
+	Text   string
+	Offset int // bytes from the statement's start to what is wrong; -1 is unknown
+}
+
+func (e *SyntaxError) Error() string { return e.Text }
+
 func refuse(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrRefused}, args...)...)
 }
@@ -73,6 +82,10 @@ func (g *guard) check(ctx context.Context, conn *duckdb.Conn, sql string) (*chec
 	}
 	c.sql = strings.TrimRight(c.sql, "; \t\r\n")
 	root, err := parse(ctx, conn, c.sql)
+	var wrong *SyntaxError
+	if errors.As(err, &wrong) && wrong.Offset >= 0 {
+		wrong.Offset += max(strings.Index(sql, c.sql), 0)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +117,7 @@ func parse(ctx context.Context, conn *duckdb.Conn, sql string) (any, error) {
 		Error      bool   `json:"error"`
 		Message    string `json:"error_message"`
 		Kind       string `json:"error_type"`
+		Position   string `json:"position"`
 		Statements []any  `json:"statements"`
 	}
 	if err := json.Unmarshal([]byte(text), &answer); err != nil {
@@ -113,7 +127,11 @@ func parse(ctx context.Context, conn *duckdb.Conn, sql string) (any, error) {
 	case answer.Error && answer.Kind == "not implemented":
 		return nil, refuse("only SELECT (also WITH, VALUES, DESCRIBE, SUMMARIZE, EXPLAIN) can be run here; nothing can be changed, loaded or set")
 	case answer.Error:
-		return nil, errors.New(answer.Message)
+		wrong := &SyntaxError{Text: answer.Message, Offset: -1}
+		if n, err := strconv.Atoi(answer.Position); err == nil && n >= 0 && n <= len(sql) {
+			wrong.Offset = n
+		}
+		return nil, wrong
 	case len(answer.Statements) == 0:
 		return nil, errors.New("there is no statement")
 	case len(answer.Statements) > 1:

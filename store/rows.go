@@ -22,6 +22,9 @@ type Options struct {
 	Native bool
 	// Timeout shortens the configured one; 0 leaves it.
 	Timeout time.Duration
+	// Progress is told, from another goroutine, how far the query is, 0 … 1,
+	// until Query returns; nil is not.
+	Progress func(share float64)
 }
 
 // Column is a column of a result.
@@ -122,6 +125,9 @@ func (r *Rows) open(sql string, o Options) error {
 	statement, err := r.db.guard.check(r.ctx, conn, sql)
 	if err != nil {
 		return err
+	}
+	if o.Progress != nil {
+		defer followProgress(r.ctx, conn, o.Progress)()
 	}
 	for table, b := range statement.tables {
 		if err := r.views.add(r.ctx, conn, table, b); err != nil {
@@ -305,7 +311,11 @@ func (r *Rows) Total(context.Context) (int64, error) {
 	if r.sql == "" {
 		return int64(r.given), nil
 	}
-	n, err := r.number("SELECT count(*) FROM (" + r.sql + ")")
+	source := "(" + r.sql + ")"
+	if r.spooled {
+		source = "temp.result_"
+	}
+	n, err := r.number("SELECT count(*) FROM " + source)
 	if err != nil {
 		return 0, r.explain(err)
 	}

@@ -75,6 +75,11 @@ func (v *views) define(ctx context.Context, conn *duckdb.Conn, s *lake.Snapshot,
 	if err != nil {
 		return err
 	}
+	if len(s.Missing) > 0 {
+		_, why := v.db.config.Lake.Away()
+		v.warnings = append(v.warnings, fmt.Sprintf("%s: %d files are missing, the first of them %s: the lake cannot be reached and they are not cached here (%s)",
+			s.Table.Name, len(s.Missing), s.Missing[0], why))
+	}
 	for _, f := range s.Files {
 		v.bytes += f.Size
 	}

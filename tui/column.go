@@ -46,13 +46,13 @@ var columns = [...]columnSpec{
 		func(a, b *live.Quote) int { return strings.Compare(a.Symbol, b.Symbol) }},
 	{columnLast, "last", "last", 11, false, 0, nil, bigger(func(q *live.Quote) float64 { return q.Last })},
 	{columnChange, "change", "chg %", 8, false, 0, nil, bigger(func(q *live.Quote) float64 { _, s := q.Change(); return s })},
-	{columnBid, "bid", "bid", 10, false, 3, func(_ *Desk, q *live.Quote) string { return quoted(q.Bid, q) },
+	{columnBid, "bid", "bid", quotedWidth, false, 3, func(_ *Desk, q *live.Quote) string { return quoted(q.Bid, q) },
 		bigger(func(q *live.Quote) float64 { return q.Bid })},
-	{columnAsk, "ask", "ask", 10, false, 3, func(_ *Desk, q *live.Quote) string { return quoted(q.Ask, q) },
+	{columnAsk, "ask", "ask", quotedWidth, false, 3, func(_ *Desk, q *live.Quote) string { return quoted(q.Ask, q) },
 		bigger(func(q *live.Quote) float64 { return q.Ask })},
-	{columnHigh, "high", "high", 10, false, 4, func(_ *Desk, q *live.Quote) string { return quoted(q.High, q) },
+	{columnHigh, "high", "high", quotedWidth, false, 4, func(_ *Desk, q *live.Quote) string { return quoted(q.High, q) },
 		bigger(func(q *live.Quote) float64 { return q.High })},
-	{columnLow, "low", "low", 10, false, 4, func(_ *Desk, q *live.Quote) string { return quoted(q.Low, q) },
+	{columnLow, "low", "low", quotedWidth, false, 4, func(_ *Desk, q *live.Quote) string { return quoted(q.Low, q) },
 		bigger(func(q *live.Quote) float64 { return q.Low })},
 	{columnVolume, "volume", "volume", 7, false, 1, func(_ *Desk, q *live.Quote) string { return shares(q.Volume) },
 		bigger(func(q *live.Quote) float64 { return float64(q.Volume) })},
@@ -65,6 +65,9 @@ var columns = [...]columnSpec{
 	{columnName, "name", "company", 24, true, 8, func(d *Desk, q *live.Quote) string { n, _ := d.Company(q.Symbol); return n }, nil},
 }
 
+// quotedWidth is the width of the columns bid, ask, high and low.
+const quotedWidth = 10
+
 func bigger(of func(*live.Quote) float64) func(a, b *live.Quote) int {
 	return func(a, b *live.Quote) int { return cmp.Compare(of(b), of(a)) }
 }
@@ -73,7 +76,7 @@ func quoted(v float64, q *live.Quote) string {
 	if v == 0 {
 		return ""
 	}
-	return price(v, q.Decimals)
+	return priceWithin(v, q.Decimals, quotedWidth-1)
 }
 
 // expected is the predicted move as a share; NaN where nothing is predicted

@@ -156,7 +156,7 @@ var bindings = [...]binding{
 	{[]string{"q"}, Quit, commandFocus, "quit", "quit", "always"},
 	{[]string{"ctrl+c"}, Interrupt, commandFocus | textFocus, "cancel", "cancel the work in hand; twice quits", "always"},
 
-	{[]string{"ctrl+j", "f5"}, Submit, textFocus, "run", "run, arm, save", "writing"},
+	{[]string{"ctrl+j", "f5"}, Submit, commandFocus | textFocus, "run", "run, arm, save", "writing"},
 	{[]string{"tab"}, Complete, textFocus, "complete", "take the completion, else next field", "writing"},
 	{[]string{"shift+tab"}, CompleteBack, textFocus, "", "previous field", "writing"},
 	{[]string{"ctrl+n", "down"}, ChooseNext, textFocus, "choose", "choose the next", "writing"},

@@ -102,6 +102,7 @@ func views(d *Desk) []view {
 		{View1, "board", b},
 		{View2, "chart", newChartView(d, b)},
 		{View3, "alerts", newAlerts(d)},
+		{View4, "sql", newSQL(d)},
 		{View6, "pipeline", newPipeline(d)},
 		{View7, "grid", newGridView(d, b)},
 	}

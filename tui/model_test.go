@@ -449,3 +449,19 @@ func FuzzField(f *testing.F) {
 		}
 	})
 }
+
+func TestPriceWithin(t *testing.T) {
+	for _, c := range []struct {
+		v        float64
+		decimals uint8
+		n        int
+		want     string
+	}{
+		{187.12, 2, 9, "187.12"}, {712_345.67, 2, 9, "712,345.7"}, {9_712_345.67, 2, 9, "9,712,346"},
+		{19_712_345.6, 2, 9, "19712346"}, {1e12, 2, 9, "1.0T"}, {0, 2, 3, "–"},
+	} {
+		if got := priceWithin(c.v, c.decimals, c.n); got != c.want {
+			t.Errorf("%v in %d: %q, want %q", c.v, c.n, got, c.want)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"tapedeck/pipeline/market"
@@ -15,6 +16,23 @@ func price(v float64, decimals uint8) string {
 		return "–"
 	}
 	return group(strconv.FormatFloat(v, 'f', int(decimals), 64))
+}
+
+// priceWithin is price in at most n cells: decimals go before the number does.
+func priceWithin(v float64, decimals uint8, n int) string {
+	for {
+		s := price(v, decimals)
+		switch {
+		case len(s) <= n || s == "–":
+			return s
+		case decimals == 0:
+			if s = strings.ReplaceAll(s, ",", ""); len(s) > n {
+				return shares(int64(v))
+			}
+			return s
+		}
+		decimals--
+	}
 }
 
 // group puts a comma between thousands.

@@ -63,6 +63,10 @@ var verbs = [...]verbSpec{
 	{"colours", "auto|dark|light|blind|normal|red-up|green-up", "palette", 1},
 	{"ascii", "on|off", "no glyphs beyond ASCII", 1},
 	{"mouse", "on|off", "mouse wheel; takes the terminal's own selection", 1},
+	{"save", "NAME", "save the query of the sql view; $names in it are asked for", 1},
+	{"open", "[NAME]", "open a saved query", 0},
+	{"forget", "NAME", "delete a saved query", 1},
+	{"export", "FILE", "the sql view's result into FILE.csv, .json or .parquet", 1},
 	{"undo", "", "undo the last change of a list", 0},
 	{"help", "", "all keys", 0},
 	{"quit", "", "quit", 0},
@@ -154,7 +158,7 @@ func openSecurity(symbol string, f *function, d *Desk) ask {
 	if !d.viewExists(view) {
 		view = "board"
 	}
-	return ask{verb: "open", args: []string{symbol, view, interval}}
+	return ask{verb: "see", args: []string{symbol, view, interval}}
 }
 
 // completions of a line, the best first.
@@ -280,7 +284,7 @@ func (m *Model) verb(a ask) tea.Cmd {
 	case "view":
 		m.show(strings.ToLower(arg(0)))
 		return m.pane().Update(Open{})
-	case "open":
+	case "see":
 		if i, err := market.ParseInterval(arg(2)); err == nil {
 			m.interval(i)
 		}
@@ -308,6 +312,9 @@ func (m *Model) verb(a ask) tea.Cmd {
 		return m.deliver(a)
 	case "compare", "goto", "study":
 		m.show("chart")
+		return m.deliver(a)
+	case "save", "open", "forget", "export":
+		m.show("sql")
 		return m.deliver(a)
 	default:
 		m.show("board")

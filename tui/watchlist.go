@@ -429,7 +429,7 @@ func (w *watchlist) row(c *canvas, cols []columnSpec, q *live.Quote, id int32, s
 					ink = c.bold(Up)
 				}
 			}
-			c.number(ink, price(q.Last, q.Decimals), s.width-2)
+			c.number(ink, priceWithin(q.Last, q.Decimals, s.width-2), s.width-2)
 			c.gap(1)
 			c.put(c.on(direction), arrow(math.Round(share*1e4)))
 		case columnChange:

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -41,6 +42,9 @@ type Config struct {
 	Replay struct {
 		Input []string `yaml:"input" help:"files to replay: CSV or CSV.gz with a header"`
 		Speed string   `yaml:"speed" help:"how fast: a factor such as 1 or 10, or max"`
+		From  string   `yaml:"from" help:"time to begin at, UTC, such as 2026-11-20T14:30; without an input the lake's own history is replayed"`
+		To    string   `yaml:"to" help:"time to end before; empty is the end"`
+		Of    string   `yaml:"of" help:"whose history is replayed where there is no input" oneof:"sim yahoo alphavantage"`
 	} `yaml:"replay"`
 
 	Yahoo struct {
@@ -80,6 +84,11 @@ type Config struct {
 		Class     string `yaml:"storage_class" help:"storage class of new objects" oneof:"STANDARD STANDARD_IA INTELLIGENT_TIERING ONEZONE_IA GLACIER_IR"`
 	} `yaml:"s3"`
 
+	Cache struct {
+		Size Size `yaml:"size" help:"most disk that local copies of an S3 lake take; those used longest ago go first" min:"64MB"`
+		Days int  `yaml:"days" help:"days of bars and indicators that run fetches ahead of any question" min:"0" max:"3650"`
+	} `yaml:"cache"`
+
 	SQL struct {
 		Memory  Size          `yaml:"memory" help:"most memory a query may use" min:"64MB"`
 		Threads int           `yaml:"threads" help:"most threads a query may use; 0 is all" min:"0" max:"256"`
@@ -97,6 +106,11 @@ type Config struct {
 		Zone        string `yaml:"zone" help:"zone of times on the screen" oneof:"exchange utc local"`
 	} `yaml:"screen"`
 
+	HTTP struct {
+		Listen string `yaml:"listen" help:"address where run serves /metrics, /healthz and /readyz, such as 127.0.0.1:9464; empty is nowhere"`
+		Pprof  bool   `yaml:"pprof" help:"serve /debug/pprof there, too"`
+	} `yaml:"http"`
+
 	Log struct {
 		Level string `yaml:"level" help:"what the log file says" oneof:"debug info warn error"`
 	} `yaml:"log"`
@@ -110,12 +124,13 @@ func DefaultConfig() Config {
 	c.Kafka.Protocol, c.Kafka.Mechanism = "plaintext", "SCRAM-SHA-512"
 	c.Kafka.Retention = 24 * time.Hour
 	c.Sim.Symbols, c.Sim.Rate, c.Sim.Seed, c.Sim.History = 1000, 1, 1, true
-	c.Replay.Speed = "1"
+	c.Replay.Speed, c.Replay.Of = "1", "sim"
 	c.Yahoo.Poll = 10 * time.Second
 	c.AlphaVantage.Daily = 25
 	c.Compute.Snapshot = 15 * time.Second
 	c.Archive.FlushAge, c.Archive.FlushRows, c.Archive.MergeEvery = 20*time.Second, 200_000, 5*time.Minute
 	c.S3.SSE, c.S3.Class = "AES256", "STANDARD"
+	c.Cache.Size, c.Cache.Days = 10<<30, 2
 	c.SQL.Memory, c.SQL.Temp, c.SQL.Timeout = 1<<30, 10<<30, 5*time.Minute
 	c.Screen.Colour, c.Screen.Background, c.Screen.Zone = "auto", "auto", "exchange"
 	c.Log.Level = "info"
@@ -164,22 +179,78 @@ func loadConfig(path string, environ []string) (Config, string, error) {
 
 // dataDir is where everything of this configuration is kept.
 func (c *Config) dataDir() (string, error) {
+	if c.recorded() {
+		dir, _, err := c.recordedDir()
+		if err != nil {
+			return "", err
+		}
+		return filepath.Join(dir, "replay", c.recordedName()), nil
+	}
 	if c.Data != "" {
 		return filepath.Abs(c.Data)
 	}
+	return defaultDir(c.Feed)
+}
+
+// defaultDir is a feed's own data directory.
+func defaultDir(feed string) (string, error) {
 	base := xdg("XDG_DATA_HOME", filepath.Join(".local", "share"))
 	if base == "" {
 		return "", errors.New("no home directory: set --data DIR or XDG_DATA_HOME")
 	}
-	return filepath.Join(base, "tapedeck", c.Feed), nil
+	return filepath.Join(base, "tapedeck", feed), nil
+}
+
+// recorded says whether the lake's own history is replayed: into a directory,
+// a log and a lake of its own, below those that it comes from.
+func (c *Config) recorded() bool {
+	return c.Feed == "replay" && c.Replay.From != "" && len(c.Replay.Input) == 0
+}
+
+// recordedDir is the data directory whose history is replayed, and its feed.
+func (c *Config) recordedDir() (dir, feed string, err error) {
+	if c.Data == "" {
+		dir, err = defaultDir(c.Replay.Of)
+		return dir, c.Replay.Of, err
+	}
+	if dir, err = filepath.Abs(c.Data); err != nil {
+		return "", "", err
+	}
+	var owner feedFile
+	if (&place{dir: dir}).readJSON("feed.json", &owner) != nil {
+		return "", "", fmt.Errorf("%s holds no recorded history: name a data directory that tapedeck has recorded to with --data, or a file with --input", dir)
+	}
+	return dir, owner.Feed, nil
+}
+
+// recordedName names the replay of a time, as a folder and as a prefix.
+func (c *Config) recordedName() string {
+	from, to, _ := parseBounds(*c) // checked when the settings were read
+	const layout = "20060102T150405"
+	name := from.Std().Format(layout)
+	if to != 0 {
+		name += "-" + to.Std().Format(layout)
+	}
+	return name
 }
 
 // lakeLocation is the lake's directory or address.
 func (c *Config) lakeLocation(data string) string {
-	if c.Lake != "" {
-		return c.Lake
+	switch {
+	case c.Lake == "":
+		return filepath.Join(data, "lake")
+	case c.recorded():
+		return strings.TrimSuffix(c.Lake, "/") + "/replay/" + c.recordedName()
 	}
-	return filepath.Join(data, "lake")
+	return c.Lake
+}
+
+// prefix is the first part of every topic's name.
+func (c *Config) prefix() string {
+	if c.recorded() {
+		return c.Kafka.Prefix + "replay-" + c.recordedName() + "."
+	}
+	return c.Kafka.Prefix
 }
 
 // xdg is the directory that a variable names or its default under the home directory; empty where there is none.

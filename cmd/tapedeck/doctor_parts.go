@@ -69,7 +69,7 @@ func checkLake(ctx context.Context, c Config) finding {
 		f.says = err.Error()
 		return f
 	}
-	l, err := openLake(ctx, c, &place{dir: data}, discard())
+	l, err := openLake(ctx, c, &place{dir: data}, false, discard())
 	if err != nil {
 		f.says, f.remedy = err.Error(), "check lake and s3.* in the configuration, the credentials and the rights on the bucket"
 		return f

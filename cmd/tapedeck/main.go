@@ -35,6 +35,7 @@ type usageError struct{ error }
 func (e usageError) Unwrap() error { return e.error }
 
 func main() {
+	frugal()
 	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -88,6 +89,8 @@ type options struct {
 	feed       string
 	input      []string
 	speed      string
+	from       string
+	to         string
 	set        []string
 }
 
@@ -137,6 +140,15 @@ func (o *options) config() (Config, error) {
 	if o.speed != "" {
 		c.Replay.Speed = o.speed
 	}
+	if o.from != "" {
+		c.Replay.From = o.from
+	}
+	if o.to != "" {
+		c.Replay.To = o.to
+	}
+	if _, _, err := parseBounds(c); err != nil {
+		return c, usageError{err}
+	}
 	if _, err := parseSpeed(c.Replay.Speed); err != nil {
 		return c, usageError{fmt.Errorf("--speed: %w", err)}
 	}
@@ -159,6 +171,7 @@ on the data directory, and attaches to it; closing the screen never stops the
 recording unless you say so.`,
 		Example: `  tapedeck                                   the workstation on a simulated market
   tapedeck --feed replay --input day.csv.gz --speed 10
+  tapedeck --feed replay --from 2026-11-20T14:30 --speed 10     what was recorded, once more
   tapedeck run --feed replay --input day.csv.gz --speed max --once
   tapedeck sql "SELECT symbol, count(*) FROM ticks GROUP BY 1 ORDER BY 2 DESC LIMIT 5"
   tapedeck doctor                            is everything reachable and well set?`,
@@ -173,11 +186,13 @@ recording unless you say so.`,
 	flags.StringVar(&o.feed, "feed", "", "where ticks come from: sim, replay, yahoo or alphavantage")
 	flags.StringArrayVar(&o.input, "input", nil, "`FILE` to replay, CSV or CSV.gz; may be given several times")
 	flags.StringVar(&o.speed, "speed", "", "speed of a replay: 1, 10 (any factor) or max")
+	flags.StringVar(&o.from, "from", "", "replay from this `TIME` on, UTC (2026-11-20T14:30); without --input it is the lake's history")
+	flags.StringVar(&o.to, "to", "", "replay until before this `TIME`")
 	flags.StringArrayVar(&o.set, "set", nil, "any setting, as `KEY=VALUE`; see tapedeck config show")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	_ = root.RegisterFlagCompletionFunc("feed", cobra.FixedCompletions([]string{"sim", "replay", "yahoo", "alphavantage"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = root.RegisterFlagCompletionFunc("speed", cobra.FixedCompletions([]string{"1", "10", "max"}, cobra.ShellCompDirectiveNoFileComp))
-	root.AddCommand(newRun(&o), newSQL(&o), newConfig(&o), newDoctor(&o), newStop(&o), newVersion())
+	root.AddCommand(newRun(&o), newSQL(&o), newLake(&o), newETL(&o), newCatalog(&o), newForecast(), newConfig(&o), newDoctor(&o), newStop(&o), newVersion())
 	for _, cmd := range root.Commands() {
 		markUsage(cmd)
 	}
@@ -231,6 +246,8 @@ func (o *options) pipelineArgs() []string {
 		add("--input", file)
 	}
 	add("--speed", o.speed)
+	add("--from", o.from)
+	add("--to", o.to)
 	for _, entry := range o.set {
 		add("--set", entry)
 	}

@@ -14,6 +14,7 @@ import (
 	"tapedeck/pipeline/kafka"
 	"tapedeck/pipeline/market"
 	"tapedeck/store"
+	"tapedeck/store/athena"
 	"tapedeck/store/lake"
 )
 
@@ -62,11 +63,11 @@ func (p *place) hold(ctx context.Context, c Config, logger *slog.Logger) (h *hel
 	if _, err = h.log.EnsureTopics(ctx); err != nil {
 		return h, err
 	}
-	if h.lake, err = openLake(ctx, c, p, logger); err != nil {
+	if h.lake, err = openLake(ctx, c, p, false, logger); err != nil {
 		return h, err
 	}
 	h.run = runFile{Version: version, PID: os.Getpid(), Started: time.Now(), Feed: c.Feed, Brokers: config.Brokers,
-		Prefix: c.Kafka.Prefix, Lake: c.lakeLocation(p.dir)}
+		Prefix: c.prefix(), Lake: c.lakeLocation(p.dir)}
 	if h.broker != nil {
 		h.run.User, h.run.Password, h.run.Embedded = h.broker.User(), h.broker.Password(), true
 	}
@@ -101,7 +102,7 @@ func (h *held) close() error {
 func logConfig(c Config) kafka.Config {
 	config := kafka.DefaultConfig()
 	config.Brokers = c.Kafka.Brokers
-	config.Prefix = c.Kafka.Prefix
+	config.Prefix = c.prefix()
 	config.Partitions = c.Kafka.Partitions
 	config.Replication = c.Kafka.Replication
 	config.Security = kafka.Security{Protocol: strings.ToUpper(c.Kafka.Protocol), Mechanism: c.Kafka.Mechanism,
@@ -121,13 +122,15 @@ func attach(c Config, run *runFile, logger *slog.Logger) (*kafka.Client, error) 
 	return kafka.Open(config, logger)
 }
 
-func openLake(ctx context.Context, c Config, p *place, logger *slog.Logger) (*lake.Lake, error) {
+// openLake opens the lake that is set. A reader goes on with what is cached
+// when the lake is away.
+func openLake(ctx context.Context, c Config, p *place, reader bool, logger *slog.Logger) (*lake.Lake, error) {
 	location := c.lakeLocation(p.dir)
 	return lake.Open(ctx, location, lake.Config{
 		S3: lake.S3Config{Region: c.S3.Region, Endpoint: c.S3.Endpoint, PathStyle: c.S3.PathStyle,
 			Encryption: encryption(c.S3.SSE), KMSKey: c.S3.KMSKey, StorageClass: c.S3.Class},
-		Cache: p.path("cache"),
-		Temp:  p.path("tmp"),
+		Cache: p.path("cache"), CacheSize: int64(c.Cache.Size), Reader: reader,
+		Temp: p.path("tmp"),
 	}, logger)
 }
 
@@ -141,7 +144,12 @@ func encryption(setting string) string {
 
 // openStore opens SQL over the lake and, where log is not nil, what it has beyond.
 func openStore(ctx context.Context, c Config, p *place, l *lake.Lake, log *kafka.Client, logger *slog.Logger) (*store.DB, error) {
+	translator, err := athena.New(athenaTables())
+	if err != nil {
+		return nil, err
+	}
 	config := store.Config{
+		Rewriter: translator, Setup: athena.Setup(), Connect: athena.Register,
 		Lake: l, MemoryLimit: c.SQL.Memory.String(), TempLimit: c.SQL.Temp.String(),
 		Threads: c.SQL.Threads, TempDir: filepath.Join(p.dir, "tmp"), Timeout: c.SQL.Timeout,
 	}
@@ -182,8 +190,9 @@ func (t logTail) Read(ctx context.Context, table string, partition int32, from, 
 
 // archive shows the lake to the pipeline.
 type archive struct {
-	lake *lake.Lake
-	log  *kafka.Client
+	lake  *lake.Lake
+	log   *kafka.Client
+	ahead time.Duration // how far back the cache is filled ahead of any question
 }
 
 // Open finds the end of a partition's chain.
@@ -217,7 +226,10 @@ func (a archive) Tidy(ctx context.Context) ([]string, error) {
 			return done, err
 		}
 	}
-	return done, nil
+	if a.ahead > 0 {
+		_, err = a.lake.Prefetch(ctx, market.At(time.Now().Add(-a.ahead)), lake.Bars, lake.Features)
+	}
+	return done, err
 }
 
 // discard is a logger for commands that have nothing to log.

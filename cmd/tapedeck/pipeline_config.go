@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tapedeck/pipeline"
+	"tapedeck/pipeline/alert"
 	"tapedeck/pipeline/clean"
 	"tapedeck/pipeline/feed"
 	"tapedeck/pipeline/market"
@@ -19,14 +20,16 @@ func pipelineConfig(c Config, h *held, stages []string, once bool) (pipeline.Con
 	if err != nil {
 		host = "this machine"
 	}
-	calendar := calendarOf(c.Feed)
+	calendar := calendarOf(c.market())
 	return pipeline.Config{
 		Stages: stages, Once: once, Instance: h.instance, Host: host, Version: version,
-		Sources:        func(_ context.Context, resume pipeline.Resume) ([]feed.Source, error) { return sources(c, resume) },
+		Sources: func(ctx context.Context, resume pipeline.Resume) ([]feed.Source, error) {
+			return sources(ctx, c, resume)
+		},
 		Calendar:       calendar,
 		Clean:          clean.Config{},
 		SecondFeatures: c.Compute.SecondFeatures, SnapshotEvery: c.Compute.Snapshot,
-		NewRules:  newRules,
+		NewRules: newRules(calendar), DefaultRules: alert.Defaults(),
 		FlushRows: c.Archive.FlushRows, FlushAge: c.Archive.FlushAge, MergeEvery: c.Archive.MergeEvery,
 		Retention: c.Kafka.Retention, Embedded: h.broker != nil,
 	}, nil
@@ -48,7 +51,7 @@ func calendarOf(name string) func(symbol string) *market.Calendar {
 }
 
 // sources opens the feed that is set.
-func sources(c Config, resume pipeline.Resume) ([]feed.Source, error) {
+func sources(ctx context.Context, c Config, resume pipeline.Resume) ([]feed.Source, error) {
 	var source feed.Source
 	var err error
 	since := func(symbol string) market.Time {
@@ -67,8 +70,18 @@ func sources(c Config, resume pipeline.Resume) ([]feed.Source, error) {
 		source, err = feed.NewSim(config)
 	case "replay":
 		var speed float64
-		if speed, err = parseSpeed(c.Replay.Speed); err == nil {
-			source, err = feed.NewReplay(feed.ReplayConfig{Inputs: c.Replay.Input, Speed: speed})
+		if speed, err = parseSpeed(c.Replay.Speed); err != nil {
+			break
+		}
+		if c.recorded() {
+			source, err = recordedSource(ctx, c, speed)
+			break
+		}
+		from, to, _ := parseBounds(c)
+		var replay *feed.Replay
+		replay, err = feed.NewReplay(feed.ReplayConfig{Inputs: c.Replay.Input, Speed: speed, From: from, To: to})
+		if err == nil {
+			source, err = replay, checkOrder(replay, resume)
 		}
 	case "yahoo":
 		symbols := c.Yahoo.Symbols
@@ -90,6 +103,17 @@ func sources(c Config, resume pipeline.Resume) ([]feed.Source, error) {
 		return nil, fmt.Errorf("open the feed %s: %w", c.Feed, err)
 	}
 	return []feed.Source{source}, nil
+}
+
+// checkOrder refuses a recording of a day older than what the log holds: its
+// ticks would all come too late.
+func checkOrder(replay *feed.Replay, resume pipeline.Resume) error {
+	if resume.Empty || resume.Begun(replay.ID()) || replay.Begins() > resume.Last.Add(-24*time.Hour) {
+		return nil
+	}
+	const layout = "2006-01-02 15:04"
+	return fmt.Errorf("the input begins at %s UTC, and the log here has come to %s already; replay an older day into a directory of its own with --data DIR, or play several days at once, each with --input, and they are taken in order",
+		replay.Begins().Std().Format(layout), resume.Last.Std().Format(layout))
 }
 
 // largest are the n symbols of the universe with the most volume.

@@ -44,6 +44,11 @@ type runFile struct {
 	Lake     string    `json:"lake"`
 }
 
+// feedFile says which feed a data directory belongs to.
+type feedFile struct {
+	Feed string `json:"feed"`
+}
+
 // openPlace makes the directory where it is missing and checks that it belongs to this feed.
 func openPlace(dir, feed string, claim bool) (*place, error) {
 	for _, name := range []string{"screens", "tmp", "slots"} {
@@ -52,9 +57,7 @@ func openPlace(dir, feed string, claim bool) (*place, error) {
 		}
 	}
 	p := &place{dir: dir}
-	var owner struct {
-		Feed string `json:"feed"`
-	}
+	var owner feedFile
 	switch err := p.readJSON("feed.json", &owner); {
 	case errors.Is(err, fs.ErrNotExist):
 		owner.Feed = feed

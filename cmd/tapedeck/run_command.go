@@ -41,8 +41,8 @@ it lies in the lake, and prints what it did.`,
 					return usageError{fmt.Errorf("--stages: %q is not a stage; one of %s", stage, strings.Join(pipeline.Stages, ", "))}
 				}
 			}
-			if c.Feed == "replay" && len(c.Replay.Input) == 0 && (len(stages) == 0 || slices.Contains(stages, "feed")) {
-				return usageError{errors.New("--feed replay needs --input FILE")}
+			if c.Feed == "replay" && len(c.Replay.Input) == 0 && !c.recorded() && (len(stages) == 0 || slices.Contains(stages, "feed")) {
+				return usageError{errors.New("--feed replay needs --input FILE, or --from TIME for what the lake has recorded")}
 			}
 			return runPipeline(cmd.Context(), c, stages, once, cmd.OutOrStdout())
 		},
@@ -80,8 +80,19 @@ func runPipeline(ctx context.Context, c Config, stages []string, once bool, out 
 	if err != nil {
 		return err
 	}
+	if c.HTTP.Listen != "" {
+		m, err := listenMonitor(c.HTTP.Listen, c.HTTP.Pprof, h.log, logger)
+		if err != nil {
+			return err
+		}
+		defer m.close()
+		config.Watch = m.watch
+	}
 	logger.Info("pipeline starts", "version", version, "data", data, "feed", c.Feed, "brokers", h.run.Brokers)
-	report, err := pipeline.Run(ctx, config, h.log, archive{h.lake, h.log}, logger)
+	trimming, stop := context.WithCancel(ctx)
+	defer stop()
+	go trimMemory(trimming, 20*time.Second)
+	report, err := pipeline.Run(ctx, config, h.log, archive{h.lake, h.log, time.Duration(c.Cache.Days) * 24 * time.Hour}, logger)
 	if err != nil && ctx.Err() == nil {
 		logger.Error("pipeline failed", "error", err)
 		return err

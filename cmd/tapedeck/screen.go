@@ -46,8 +46,8 @@ func runScreen(ctx context.Context, o *options) error {
 	if !isTerminal(os.Stdout) || !isTerminal(os.Stdin) {
 		return usageError{errors.New("the workstation needs a terminal; tapedeck run is the pipeline without a screen, see tapedeck --help")}
 	}
-	if c.Feed == "replay" && len(c.Replay.Input) == 0 {
-		return usageError{errors.New("--feed replay needs --input FILE")}
+	if c.Feed == "replay" && len(c.Replay.Input) == 0 && !c.recorded() {
+		return usageError{errors.New("--feed replay needs --input FILE, or --from TIME for what the lake has recorded")}
 	}
 	data, err := c.dataDir()
 	if err != nil {
@@ -81,8 +81,13 @@ func runScreen(ctx context.Context, o *options) error {
 	background, cancel := context.WithCancel(ctx)
 	var working sync.WaitGroup
 	working.Go(func() { s.attend(background) })
+	working.Go(func() { trimMemory(background, time.Minute) })
 	err = tui.Run(ctx, s.look(), tui.Data{
 		Board: s.board, History: s, DeadLetters: s, Pipeline: s, Calendar: calendar,
+		SQL: screenSQL{func() (*store.DB, error) {
+			db, _, err := s.db()
+			return db, err
+		}},
 		Company: func(symbol string) (name, sector string) {
 			company, _ := market.Lookup(symbol)
 			return company.Name, company.Sector
@@ -189,7 +194,7 @@ func (s *screen) watch(ctx context.Context) {
 // openHistory opens lake and SQL beside the live board, and gives the board
 // the past that its spark lines and changes need.
 func (s *screen) openHistory(ctx context.Context, v *view) error {
-	l, err := openLake(ctx, s.config, s.place, s.slog)
+	l, err := openLake(ctx, s.config, s.place, true, s.slog)
 	if err != nil {
 		return err
 	}
@@ -285,6 +290,11 @@ func (s *screen) DeadLetters(ctx context.Context, limit int) ([]market.DeadLette
 func (s *screen) State(context.Context) tui.PipelineState {
 	s.mu.Lock()
 	text := s.text
+	if s.view != nil && s.view.lake != nil && text == "" {
+		if since, _ := s.view.lake.Away(); !since.IsZero() {
+			text = "the lake cannot be reached since " + since.UTC().Format("15:04:05") + " UTC: history is what is cached here"
+		}
+	}
 	s.mu.Unlock()
 	return tui.PipelineState{Running: s.up.Load(), Screens: s.place.screens(), Text: text}
 }

@@ -13,22 +13,26 @@ import (
 
 	"tapedeck/pipeline/kafka"
 	"tapedeck/store"
+	"tapedeck/store/athena"
 	"tapedeck/store/lake"
 )
 
 func newSQL(o *options) *cobra.Command {
-	format := "table"
+	format, dialect := "table", "athena"
 	var file string
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "sql [STATEMENT]",
-		Short: "Ask one question in SQL over the lake and the current minutes",
+		Short: "Ask in SQL over the lake and the current minutes",
 		Long: `Runs one read-only statement over the tables ticks, bars, features, alerts,
 predictions and dead_letters: the lake and what the log holds beyond it, whether
-or not a pipeline runs. The statement is the argument, --file, or standard input.
+or not a pipeline runs. The SQL is Athena's (Trino's), see docs/sql.md. The
+statement is the argument, --file, or standard input; on a terminal and without
+any of them it is a shell that asks.
 
 Times are UTC. bars and features have a column interval: 1s 1m 5m 15m 1h 1d.`,
 		Example: `  tapedeck sql "SELECT symbol, max(price) FROM ticks GROUP BY symbol ORDER BY 2 DESC LIMIT 10"
+  tapedeck sql                                  # a shell
   tapedeck sql --format csv --file query.sql > result.csv
   tapedeck sql --format parquet "SELECT * FROM bars WHERE interval = '1m'" > bars.parquet`,
 		Args: cobra.MaximumNArgs(1),
@@ -40,6 +44,16 @@ Times are UTC. bars and features have a column interval: 1s 1m 5m 15m 1h 1d.`,
 			if format == "parquet" && isTerminal(cmd.OutOrStdout()) {
 				return usageError{errors.New("parquet is not for the terminal: send it to a file with > result.parquet")}
 			}
+			if dialect != "athena" && dialect != "duckdb" {
+				return usageError{fmt.Errorf("--dialect: %q is not a dialect; athena or duckdb", dialect)}
+			}
+			if f, ok := cmd.InOrStdin().(*os.File); ok && len(args) == 0 && file == "" && isTerminal(f) && isTerminal(cmd.OutOrStdout()) {
+				c, err := o.config()
+				if err != nil {
+					return err
+				}
+				return runShell(cmd.Context(), c, limit, format)
+			}
 			statement, err := readStatement(args, file, cmd.InOrStdin())
 			if err != nil {
 				return err
@@ -48,12 +62,14 @@ Times are UTC. bars and features have a column interval: 1s 1m 5m 15m 1h 1d.`,
 			if err != nil {
 				return err
 			}
-			return query(cmd.Context(), c, statement, limit, write, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return query(cmd.Context(), c, statement, store.Options{Limit: limit, Native: dialect == "duckdb"}, write, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "table", "how rows come out: table, csv, json or parquet")
+	cmd.Flags().StringVar(&dialect, "dialect", dialect, "the statement's SQL: athena (Trino's meaning) or duckdb (DuckDB's own)")
 	cmd.Flags().StringVar(&file, "file", "", "read the statement from `FILE`; - is standard input")
 	cmd.Flags().IntVar(&limit, "limit", 0, "give at most `N` rows (0: all)")
+	_ = cmd.RegisterFlagCompletionFunc("dialect", cobra.FixedCompletions([]string{"athena", "duckdb"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"table", "csv", "json", "parquet"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -93,16 +109,17 @@ func readStatement(args []string, file string, stdin io.Reader) (string, error) 
 
 // query answers one statement, over the log of the running pipeline or, where
 // none runs, over the log that lies here.
-func query(ctx context.Context, c Config, statement string, limit int,
+func query(ctx context.Context, c Config, statement string, o store.Options,
 	write func(context.Context, *store.Rows, io.Writer) error, out, notes io.Writer) error {
 	v, err := openView(ctx, c, notes)
 	if err != nil {
 		return err
 	}
 	defer v.close()
-	rows, err := v.db.Query(ctx, statement, store.Options{Limit: limit})
+	rows, err := v.db.Query(ctx, statement, o)
 	if err != nil {
-		if errors.Is(err, store.ErrRefused) {
+		var wrong *athena.Error
+		if errors.Is(err, store.ErrRefused) || errors.As(err, &wrong) {
 			return usageError{err}
 		}
 		return err
@@ -130,32 +147,38 @@ type view struct {
 // log; where none runs and the log lies here, it opens that log for as long as
 // it reads, holding the lock like a pipeline. Where the log cannot be reached
 // it says so, and what is in the lake is read all the same.
-func openView(ctx context.Context, c Config, notes io.Writer) (v *view, err error) {
-	data, err := c.dataDir()
+func openView(ctx context.Context, c Config, notes io.Writer) (*view, error) {
+	v, p, err := openLakeView(ctx, c, true, notes)
 	if err != nil {
 		return nil, err
 	}
-	p, err := openPlace(data, c.Feed, false)
-	if err != nil {
-		return nil, err
-	}
-	v = &view{}
-	defer func() {
-		if err != nil {
-			v.close()
-		}
-	}()
-	logger := discard()
-	if err := v.openLog(ctx, c, p, logger); err != nil {
-		fmt.Fprintf(notes, "note: the log cannot be reached, so the newest minutes are missing: %v\n", err)
-	}
-	if v.lake, err = openLake(ctx, c, p, logger); err != nil {
-		return nil, err
-	}
-	if v.db, err = openStore(ctx, c, p, v.lake, v.log, logger); err != nil {
+	if v.db, err = openStore(ctx, c, p, v.lake, v.log, discard()); err != nil {
+		v.close()
 		return nil, err
 	}
 	return v, nil
+}
+
+// openLakeView is openView without SQL. A reader of the lake goes on with what
+// is cached when the lake is away.
+func openLakeView(ctx context.Context, c Config, reader bool, notes io.Writer) (*view, *place, error) {
+	data, err := c.dataDir()
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := openPlace(data, c.Feed, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	v := &view{}
+	if err := v.openLog(ctx, c, p, discard()); err != nil {
+		fmt.Fprintf(notes, "note: the log cannot be reached, so the newest minutes are missing: %v\n", err)
+	}
+	if v.lake, err = openLake(ctx, c, p, reader, discard()); err != nil {
+		v.close()
+		return nil, nil, err
+	}
+	return v, p, nil
 }
 
 func (v *view) openLog(ctx context.Context, c Config, p *place, logger *slog.Logger) error {

@@ -5,8 +5,9 @@
 // boosters gbtree and dart; numeric and categorical splits) and its margins
 // are those of libxgboost bit for bit in float32. Files are not trusted:
 // what is cut, contradictory or not understood is refused with a reason,
-// never guessed at. Train grows histogram trees and Model.WriteJSON writes a
-// file that libxgboost loads and predicts the same from.
+// never guessed at. Train grows the library's histogram trees, the same for
+// the same data, and Model.WriteJSON writes a file that libxgboost loads and
+// predicts the same from.
 //
 // It does not read gblinear models, trees with vector leaves or the old
 // binary format, and does not train on categories.

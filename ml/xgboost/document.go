@@ -24,6 +24,17 @@ type field struct {
 	value any
 }
 
+// maxFields bounds an object, so that looking for a repeated name stays cheap;
+// real ones have some twenty.
+const maxFields = 1 << 12
+
+// maxValues bounds the values of a file that are not in arrays of numbers,
+// each of which takes more memory than it takes room in the file; real models
+// have some thirty a tree.
+const maxValues = 1 << 24
+
+var errTooMany = fmt.Errorf("more than %d values that are not in arrays of numbers", maxValues)
+
 // maxDepth is how deep arrays and objects may nest; real models reach 9.
 const maxDepth = 64
 
@@ -39,6 +50,9 @@ func (o object) lookup(name string) (any, bool) {
 // add appends a field and refuses a second one of the same name, since two
 // readers might then see two different models.
 func (o *object) add(name string, value any) error {
+	if len(*o) == maxFields {
+		return fmt.Errorf("an object has more than %d fields", maxFields)
+	}
 	if _, ok := o.lookup(name); ok {
 		return fmt.Errorf("the field %q appears twice", clip(name))
 	}

@@ -3,6 +3,7 @@ package xgboost
 import (
 	"errors"
 	"math"
+	"slices"
 )
 
 // forest is the trees as prediction walks them: one array of 16-byte nodes
@@ -10,20 +11,22 @@ import (
 // addition choose between them and no branch is ever mispredicted.
 //
 // Values and conditions are compared as int32 keys that order as the floats
-// do. A row holds each feature twice: at 2f with a missing value above every
-// condition, at 2f+1 below, so that a node's column carries its default
-// direction. A leaf points to itself: rows may be walked to the tree's depth
-// without asking whether they have arrived.
+// do. A block of rows holds each feature that a tree splits by in two
+// columns: one with a missing value above every condition, one below, so that
+// a node's column carries its default direction. A leaf points to itself:
+// rows may be walked to the tree's depth without asking whether they have
+// arrived.
 type forest struct {
 	nodes []node
 	trees []planted
 	ids   []int32 // node id in the file, for every node
 	sets  []set
+	used  []int32 // the features that trees split by, in the order of their columns
 }
 
 type node struct {
 	key    int32  // of the condition; least at leaves
-	column uint32 // 2·feature, +1 where missing goes left; splitBySet set where it splits by category
+	column uint32 // 2 a feature used, +1 where missing goes left; splitBySet set where it splits by category
 	right  int32  // index of the right child, the left one is before it; at leaves the node itself
 	leaf   float32
 }
@@ -46,8 +49,12 @@ type planted struct {
 	drop  float32
 }
 
-// set is the categories that go right, as bits.
-type set []uint64
+// set is the categories that go right, as bits or, where they are few and
+// far between, as a list.
+type set struct {
+	bits   []uint64
+	sorted []int32
+}
 
 // key orders as floats do; −0 equals 0.
 func key(x float32) int32 {
@@ -69,6 +76,7 @@ func plant(m *Model) (forest, error) {
 		ids:   make([]int32, 0, total),
 		trees: make([]planted, len(m.trees)),
 	}
+	columns := map[int32]uint32{}
 	type place struct{ id, at, depth int32 }
 	var todo []place
 	for i, t := range m.trees {
@@ -86,7 +94,13 @@ func plant(m *Model) (forest, error) {
 				*n = node{key: least, right: at.at, leaf: t.condition[at.id]}
 				continue
 			}
-			n.column = 2 * uint32(t.feature[at.id])
+			column, ok := columns[t.feature[at.id]]
+			if !ok {
+				column = 2 * uint32(len(f.used))
+				columns[t.feature[at.id]] = column
+				f.used = append(f.used, t.feature[at.id])
+			}
+			n.column = column
 			if t.defaultLeft[at.id] {
 				n.column++
 			}
@@ -115,13 +129,15 @@ func (f *forest) grow(id int32) {
 }
 
 func newSet(categories []int32) set {
-	var most int32
-	for _, c := range categories {
-		most = max(most, c)
+	most := slices.Max(categories)
+	if int(most) > 1024*len(categories) { // as bits it could be a million times its size in the file
+		sorted := slices.Clone(categories)
+		slices.Sort(sorted)
+		return set{sorted: sorted}
 	}
-	s := make(set, most/64+1)
+	s := set{bits: make([]uint64, most/64+1)}
 	for _, c := range categories {
-		s[c/64] |= 1 << (c % 64)
+		s.bits[c/64] |= 1 << (c % 64)
 	}
 	return s
 }
@@ -132,33 +148,33 @@ func (s set) has(x float32) bool {
 	if !(x >= 0 && x < 1<<24) {
 		return false
 	}
-	c := int(x)
-	return c/64 < len(s) && s[c/64]>>(c%64)&1 == 1
+	c := int32(x)
+	if s.bits == nil {
+		_, ok := slices.BinarySearch(s.sorted, c)
+		return ok
+	}
+	return int(c/64) < len(s.bits) && s.bits[c/64]>>(c%64)&1 == 1
 }
 
 // walk finds the leaf of one row in one tree, whatever its splits.
-func (f *forest) walk(t *planted, keys []int32, row []float32) int32 {
+func (f *forest) walk(t *planted, row []float32) int32 {
 	i := t.root
 	for {
 		n := &f.nodes[i]
-		if n.column&splitBySet == 0 {
-			if n.right == i {
-				return i
-			}
-			right := n.right
-			if keys[n.column] < n.key {
-				right--
-			}
-			i = right
-			continue
+		bySet := n.column&splitBySet != 0
+		if n.right == i && !bySet {
+			return i
 		}
 		column := n.column &^ splitBySet
-		x := row[column/2]
+		x := row[f.used[column/2]]
 		left := false
-		if x != x {
+		switch {
+		case x != x:
 			left = column&1 == 1
-		} else {
+		case bySet:
 			left = !f.sets[n.key].has(x)
+		default:
+			left = key(x) < n.key
 		}
 		i = n.right
 		if left {

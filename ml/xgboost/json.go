@@ -12,8 +12,9 @@ import (
 // jsonReader reads a model's JSON. encoding/json does not do: the library
 // writes bare NaN and Infinity, and arrays of numbers come in millions.
 type jsonReader struct {
-	data []byte
-	pos  int
+	data   []byte
+	pos    int
+	values int
 }
 
 var errCut = errors.New("the file ends too early")
@@ -61,6 +62,9 @@ func (r *jsonReader) next() (byte, error) {
 func (r *jsonReader) value(depth int) (any, error) {
 	if depth > maxDepth {
 		return nil, fmt.Errorf("nested deeper than %d", maxDepth)
+	}
+	if r.values++; r.values > maxValues {
+		return nil, errTooMany
 	}
 	c, err := r.next()
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 )
 
 // MaxFile is the largest model file that Load reads, in bytes.
-const MaxFile = 1 << 30
+const MaxFile = 256 << 20
 
 // ErrModel is wrapped by every error about a file's contents: it is no
 // XGBoost model, is cut, contradicts itself, or needs what this package does
@@ -19,7 +19,8 @@ var ErrModel = errors.New("not a usable XGBoost model")
 // Model is a trained ensemble. It does not change once made and may be used
 // by any number of goroutines at a time.
 type Model struct {
-	name       string // objective
+	version    [3]int32 // of the library that the file is written for
+	name       string   // objective
 	objective  objective
 	features   int
 	groups     int       // margins a row
@@ -34,6 +35,7 @@ type Model struct {
 	names      []string  // feature names; nil if unknown
 	types      []string
 	attributes object
+	categories object // what the library knows of the categories' names, as stored
 	parameters object // of the objective, as stored
 	forest     forest
 }
@@ -100,18 +102,18 @@ func readDocument(data []byte) (object, error) {
 }
 
 func readModel(doc object) (*Model, error) {
-	major, err := readVersion(doc)
+	version, err := readVersion(doc)
 	if err != nil {
 		return nil, err
 	}
-	if major > 3 {
-		return nil, fmt.Errorf("version %d of the format is %w; 1 to 3 are", major, errors.ErrUnsupported)
+	if version[0] > 3 {
+		return nil, fmt.Errorf("version %d of the format is %w; 1 to 3 are", version[0], errors.ErrUnsupported)
 	}
 	learner, err := doc.object("learner")
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{}
+	m := &Model{version: version}
 	if err := m.readLearner(learner); err != nil {
 		return nil, err
 	}
@@ -128,18 +130,19 @@ func readModel(doc object) (*Model, error) {
 	return m, nil
 }
 
-func readVersion(doc object) (int, error) {
+func readVersion(doc object) (version [3]int32, err error) {
 	if _, ok := doc.lookup("version"); !ok {
-		return 1, nil
+		return [3]int32{1, 0, 0}, nil
 	}
 	v, err := doc.integers("version", -1, 0, 1<<20)
 	if err != nil {
-		return 0, err
+		return version, err
 	}
 	if len(v) == 0 {
-		return 0, errors.New("version is empty")
+		return version, errors.New("version is empty")
 	}
-	return int(v[0]), nil
+	copy(version[:], v)
+	return version, nil
 }
 
 // readLearner reads everything but the trees.
@@ -265,6 +268,11 @@ func (m *Model) readBooster(booster object) error {
 	model, err := booster.object("model")
 	if err != nil {
 		return err
+	}
+	if _, ok := model.lookup("cats"); ok {
+		if m.categories, err = model.object("cats"); err != nil {
+			return err
+		}
 	}
 	param, err := model.object("gbtree_model_param")
 	if err != nil {

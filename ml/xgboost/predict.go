@@ -133,8 +133,7 @@ func (m *Model) blocks(x Matrix, each func(w *walker, first, rows int)) {
 	workers := min(runtime.GOMAXPROCS(0), count, 1+x.Rows*len(m.trees)/2000)
 	var next atomic.Int64
 	work := func() {
-		w := &walker{forest: &m.forest, stride: 2 * m.features}
-		w.keys = make([]int32, min(blockRows, x.Rows)*w.stride)
+		w := &walker{forest: &m.forest}
 		for {
 			b := int(next.Add(1)) - 1
 			if b >= count {
@@ -155,55 +154,70 @@ func (m *Model) blocks(x Matrix, each func(w *walker, first, rows int)) {
 // walker walks a block of rows through trees.
 type walker struct {
 	forest *forest
-	stride int              // keys a row
-	keys   []int32          // rows × stride
+	keys   []int32          // blockRows a column
 	at     [blockRows]int32 // the leaf that each row reached
 }
 
+const (
+	lanes    = 8       // rows that are walked at a time: one alone would wait for memory at every step
+	deepest  = 16      // deeper trees are uneven: most rows arrive early
+	mostUsed = 1 << 14 // with more features the keys of a block would not stay in any cache
+)
+
 // load makes the keys of a block of rows.
 func (w *walker) load(x Matrix, first, rows int) {
-	values := x.Values[first*x.Cols : (first+rows)*x.Cols]
-	keys := w.keys[:2*len(values)]
-	for i, v := range values {
-		above, below := int32(largest), int32(least)
-		if v == v {
-			above = key(v)
-			below = above
+	if len(w.forest.used) > mostUsed {
+		return
+	}
+	if w.keys == nil {
+		w.keys = make([]int32, 2*len(w.forest.used)*blockRows)
+	}
+	for slot, f := range w.forest.used {
+		column := x.Values[first*x.Cols+int(f):]
+		above := w.keys[2*slot*blockRows:][:rows]
+		below := w.keys[(2*slot+1)*blockRows:][:rows]
+		for r := range above {
+			v := column[r*x.Cols]
+			if v == v {
+				k := key(v)
+				above[r], below[r] = k, k
+			} else {
+				above[r], below[r] = largest, least
+			}
 		}
-		keys[2*i], keys[2*i+1] = above, below
 	}
 }
 
 // find fills at with each row's leaf.
 func (w *walker) find(t *planted, x Matrix, first, rows int) {
-	const deepest = 16 // deeper trees are uneven: most rows arrive early
-	nodes := w.forest.nodes
-	r := 0
-	if !t.sets && t.depth <= deepest {
-		for ; r+4 <= rows; r += 4 {
-			k0 := w.keys[r*w.stride:][:w.stride]
-			k1 := w.keys[(r+1)*w.stride:][:w.stride]
-			k2 := w.keys[(r+2)*w.stride:][:w.stride]
-			k3 := w.keys[(r+3)*w.stride:][:w.stride]
-			i0, i1, i2, i3 := t.root, t.root, t.root, t.root
-			for range t.depth {
-				i0 = step(nodes, k0, i0)
-				i1 = step(nodes, k1, i1)
-				i2 = step(nodes, k2, i2)
-				i3 = step(nodes, k3, i3)
-			}
-			w.at[r], w.at[r+1], w.at[r+2], w.at[r+3] = i0, i1, i2, i3
+	if t.sets || t.depth > deepest || w.keys == nil {
+		for r := range rows {
+			w.at[r] = w.forest.walk(t, x.Row(first+r))
 		}
+		return
 	}
-	for ; r < rows; r++ {
-		w.at[r] = w.forest.walk(t, w.keys[r*w.stride:(r+1)*w.stride], x.Row(first+r))
+	nodes, keys := w.forest.nodes, w.keys
+	for r := uint32(0); r < uint32(rows); r += lanes { // the last ones may be no rows: their keys are of others
+		i0, i1, i2, i3, i4, i5, i6, i7 := t.root, t.root, t.root, t.root, t.root, t.root, t.root, t.root
+		for range t.depth {
+			i0 = step(nodes, keys, r, i0)
+			i1 = step(nodes, keys, r+1, i1)
+			i2 = step(nodes, keys, r+2, i2)
+			i3 = step(nodes, keys, r+3, i3)
+			i4 = step(nodes, keys, r+4, i4)
+			i5 = step(nodes, keys, r+5, i5)
+			i6 = step(nodes, keys, r+6, i6)
+			i7 = step(nodes, keys, r+7, i7)
+		}
+		at := w.at[r:][:lanes]
+		at[0], at[1], at[2], at[3], at[4], at[5], at[6], at[7] = i0, i1, i2, i3, i4, i5, i6, i7
 	}
 }
 
-// step goes to the child of node i, without a branch.
-func step(nodes []node, keys []int32, i int32) int32 {
+// step takes row r of a block from node i to a child, without a branch.
+func step(nodes []node, keys []int32, r uint32, i int32) int32 {
 	n := &nodes[i]
-	return n.right + int32((int64(keys[n.column])-int64(n.key))>>63)
+	return n.right + int32((int64(keys[n.column*blockRows+r])-int64(n.key))>>63)
 }
 
 // add adds the leaves that find found to the margins of a block.

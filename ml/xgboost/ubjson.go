@@ -13,8 +13,9 @@ import (
 // with one type for all. Every count is checked against the bytes that are
 // left before anything is allocated.
 type ubjsonReader struct {
-	data []byte
-	pos  int
+	data   []byte
+	pos    int
+	values int
 }
 
 // readUBJSON reads one object that fills data.
@@ -160,6 +161,9 @@ func (r *ubjsonReader) payload(m byte, depth int) (any, error) {
 			return nil, err
 		}
 		return decode(m, b), nil
+	}
+	if r.values++; r.values > maxValues {
+		return nil, errTooMany
 	}
 	switch m {
 	case '{':

@@ -3,17 +3,26 @@
 // in, in their order: there is no timer.
 //
 // A bar closes when its symbol's own newest tick, or its source's clock, has
-// reached the bar's end; one symbol's time never closes another's bars. The end of a source closes what its symbols have open. A tick for a bar
-// that is closed corrects it, as a new revision, while the bar is among the
-// newest that are kept (24 of 1s, 3 of each longer interval); a later one is
-// counted and does not enter that interval. A tick without volume (a quote)
+// reached the bar's end; one symbol's time never closes another's bars. The end
+// of a source closes what its symbols have open. A tick for a bar that is
+// closed corrects it, as a new revision, while the bar is among the newest that
+// are kept (24 of 1s, 3 of each longer interval); a later one is counted and
+// does not enter that interval. A tick without volume (a quote)
 // moves the price and adds neither volume nor a trade.
+//
+// A tick that is older than its symbol's newest is neither the first nor the
+// last of a bar that holds others: it never moves open or close. A bar whose
+// first tick comes after a later bar has closed begins at revision 1: it
+// corrects "there was no trade". After the end of a source an older tick
+// begins another recording, which corrects nothing of the one before, and a
+// newer one goes on with the bars that the end has closed.
 //
 // Intraday bars are aligned to the epoch and hold extended hours; 1d bars hold
 // the regular session alone, and their time is midnight UTC of the trading day.
 package bars
 
 import (
+	"math"
 	"time"
 
 	"tapedeck/pipeline/market"
@@ -27,7 +36,7 @@ type Builder struct {
 	late     Late
 }
 
-// Late counts ticks that came after their bar had closed.
+// Late counts ticks that came after a bar of theirs had closed.
 type Late struct {
 	Corrected int64 // made a new revision of a bar
 	Dropped   int64 // came too late for at least one interval
@@ -43,13 +52,17 @@ type symbol struct {
 	name      string
 	calendar  *market.Calendar
 	source    string
-	watermark market.Time // the newest tick, or its source's clock
+	watermark market.Time // the newest tick, or its source's clock; unbegun before the first and after the source's end
 	open      [intervals]forming
 	closed    [intervals][]forming // newest last
 	dayFrom   market.Time          // the regular session that dayTime names
 	dayTo     market.Time
 	dayTime   market.Time
+	out       market.Bar // the bar in hand
 }
+
+// unbegun is the watermark of a symbol that no tick has come for.
+const unbegun = market.Time(math.MinInt64)
 
 // forming is a bar and what its averages are made of.
 type forming struct {
@@ -73,23 +86,34 @@ func (b *Builder) Late() Late { return b.late }
 func (b *Builder) Add(t *market.Tick, emit func(*market.Bar)) {
 	s := b.symbols[t.Symbol]
 	if s == nil {
-		s = &symbol{name: t.Symbol, calendar: b.calendar(t.Symbol)}
+		s = &symbol{name: t.Symbol, calendar: b.calendar(t.Symbol), watermark: unbegun}
 		b.symbols[t.Symbol] = s
 		b.order = append(b.order, s)
 	}
 	s.source = t.Source
+	late := t.Time < s.watermark
+	if s.watermark == unbegun {
+		s.forget(t.Time)
+	}
 	if t.Time > s.watermark {
 		s.watermark = t.Time
 		s.closePassed(t.Time, emit)
 	}
-	dropped := false
+	corrected, dropped := false, false
 	for i := range s.open {
-		interval := market.Interval(i)
+		interval, f := market.Interval(i), &s.open[i]
+		if interval != market.Day && t.Time < f.end && t.Time >= f.bar.Time { // by far the most frequent case
+			if late {
+				f.addLate(t)
+			} else {
+				f.add(t)
+			}
+			continue
+		}
 		start, end, ok := s.span(interval, t.Time)
 		if !ok {
 			continue
 		}
-		f := &s.open[i]
 		switch {
 		case f.end == 0 && (len(s.closed[i]) == 0 || start > s.closed[i][len(s.closed[i])-1].bar.Time):
 			f.begin(s.name, interval, start, end)
@@ -97,13 +121,20 @@ func (b *Builder) Add(t *market.Tick, emit func(*market.Bar)) {
 			if end <= s.watermark { // late, and nothing was open
 				s.close(i, emit)
 			}
+		case f.end != 0 && start == f.bar.Time && late:
+			f.addLate(t)
 		case f.end != 0 && start == f.bar.Time:
 			f.add(t)
-		case !s.correct(i, t, start, end, emit):
-			dropped = true
+		case !late && s.reopen(i, start): // the source had ended and goes on
+			f.add(t)
+		case s.correct(i, t, start, end, emit):
+			corrected = true
 		default:
-			b.late.Corrected++
+			dropped = true
 		}
+	}
+	if corrected {
+		b.late.Corrected++
 	}
 	if dropped {
 		b.late.Dropped++
@@ -114,17 +145,29 @@ func (b *Builder) Add(t *market.Tick, emit func(*market.Bar)) {
 // brings no more.
 func (b *Builder) Clock(now market.Time, source string, end bool, emit func(*market.Bar)) {
 	for _, s := range b.order {
-		if s.source != source {
+		if s.source != source || s.watermark == unbegun {
 			continue
 		}
 		s.watermark = max(s.watermark, now)
 		s.closePassed(now, emit)
 		if end {
+			s.watermark = unbegun
 			for i := range s.open {
 				if s.open[i].end != 0 {
 					s.close(i, emit)
 				}
 			}
+		}
+	}
+}
+
+// forget drops the closed bars that a recording which begins at t does not
+// continue: those of intervals where it lies before all that are kept.
+func (s *symbol) forget(t market.Time) {
+	for i, list := range s.closed {
+		start, _, ok := s.span(market.Interval(i), t)
+		if ok && len(list) > 0 && start < list[0].bar.Time {
+			s.closed[i] = list[:0]
 		}
 	}
 }
@@ -161,7 +204,10 @@ func (s *symbol) span(interval market.Interval, t market.Time) (start, end marke
 		if !open || t < from || t > to {
 			return 0, 0, false
 		}
-		s.dayFrom, s.dayTo, s.dayTime = from, to.Add(time.Microsecond), day // a trade at the close is the closing trade
+		if s.calendar.Day(to) == day {
+			to = to.Add(time.Microsecond) // a trade at the close is the closing trade
+		}
+		s.dayFrom, s.dayTo, s.dayTime = from, to, day
 	}
 	return s.dayTime, s.dayTo, true
 }
@@ -176,8 +222,25 @@ func (s *symbol) close(i int, emit func(*market.Bar)) {
 		list = list[:len(list)-1]
 	}
 	s.closed[i] = append(list, f)
-	bar := f.finished()
-	emit(&bar)
+	s.emit(&f, emit)
+}
+
+// emit hands a bar on as it stands.
+func (s *symbol) emit(f *forming, emit func(*market.Bar)) {
+	s.out = f.finished()
+	emit(&s.out)
+}
+
+// reopen makes the newest closed bar an open one again if it is the one at start.
+func (s *symbol) reopen(i int, start market.Time) bool {
+	list := s.closed[i]
+	last := len(list) - 1
+	if last < 0 || list[last].bar.Time != start {
+		return false
+	}
+	s.open[i], s.closed[i] = list[last], list[:last]
+	s.open[i].bar.Revision++
+	return true
 }
 
 // correct puts a late tick into a closed bar; false where it is too late.
@@ -191,8 +254,7 @@ func (s *symbol) correct(i int, t *market.Tick, start, end market.Time, emit fun
 		f := &list[at-1]
 		f.bar.Revision++
 		f.addLate(t)
-		bar := f.finished()
-		emit(&bar)
+		s.emit(f, emit)
 		return true
 	}
 	if at == 0 && len(list) == kept[i] {
@@ -200,6 +262,7 @@ func (s *symbol) correct(i int, t *market.Tick, start, end market.Time, emit fun
 	}
 	var f forming // the bar had no tick until now
 	f.begin(s.name, market.Interval(i), start, end)
+	f.bar.Revision = 1
 	f.add(t)
 	list = append(list, forming{})
 	copy(list[at+1:], list[at:])
@@ -209,8 +272,7 @@ func (s *symbol) correct(i int, t *market.Tick, start, end market.Time, emit fun
 		list = list[:kept[i]]
 	}
 	s.closed[i] = list
-	bar := f.finished()
-	emit(&bar)
+	s.emit(&f, emit)
 	return true
 }
 

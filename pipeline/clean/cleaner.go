@@ -95,7 +95,7 @@ func (c *Cleaner) Clean(t *market.Tick, offset int64, seen market.Time, accept f
 		reject(offset, Future)
 		return false
 	}
-	if t.Time < c.clocks[t.Source].Add(-c.config.Behind) {
+	if clock, known := c.clocks[t.Source]; known && t.Time < clock.Add(-c.config.Behind) {
 		reject(offset, TooOld)
 		return false
 	}
@@ -109,6 +109,10 @@ func (c *Cleaner) Clean(t *market.Tick, offset int64, seen market.Time, accept f
 		c.symbols[t.Symbol] = s
 	}
 	if day, session := s.calendar.Day(t.Time), s.calendar.Session(t.Time); day != s.day || session != s.session {
+		if s.over(day, session) {
+			accept(t, offset) // late: the prices that could judge it are forgotten
+			return false
+		}
 		c.settle(s, reject)
 		s.day, s.session, s.n, s.at = day, session, 0, 0
 	}
@@ -140,8 +144,11 @@ func (c *Cleaner) Clean(t *market.Tick, offset int64, seen market.Time, accept f
 }
 
 // Clock takes a clock record: what has been held back too long is not believed.
+// A source that has ended may begin again at any time, and nothing of that is too old.
 func (c *Cleaner) Clock(clock market.Clock, reject func(int64, Reason)) {
-	c.clocks[clock.Source] = max(c.clocks[clock.Source], clock.Time)
+	if before, known := c.clocks[clock.Source]; !known || clock.Time > before {
+		c.clocks[clock.Source] = clock.Time
+	}
 	for i := 0; i < len(c.holding); {
 		s := c.holding[i]
 		if s.held[0].tick.Source == clock.Source && (clock.End || clock.Time > s.held[0].tick.Time.Add(patient)) {
@@ -149,6 +156,14 @@ func (c *Cleaner) Clock(clock market.Clock, reject func(int64, Reason)) {
 			continue
 		}
 		i++
+	}
+	if clock.End {
+		delete(c.clocks, clock.Source)
+		for _, s := range c.symbols {
+			if len(s.held) == 0 {
+				s.day, s.session, s.n, s.at = 0, market.Closed, 0, 0
+			}
+		}
 	}
 }
 
@@ -166,6 +181,14 @@ func (c *Cleaner) release(s *symbol) {
 	}
 	s.held = nil
 	c.holding = slices.DeleteFunc(c.holding, func(h *symbol) bool { return h == s })
+}
+
+// over says whether a session came before the one that the symbol is in.
+func (s *symbol) over(day market.Time, session market.Session) bool {
+	if day != s.day {
+		return day < s.day
+	}
+	return session != market.Closed && s.session != market.Closed && session < s.session // closed is both before and after
 }
 
 // suspect says whether a price is absurdly far off the recent ones.

@@ -68,11 +68,12 @@ func (c *Cleaner) LoadState(src []byte) (rest []byte, err error) {
 		s.calendar = c.calendar(s.name)
 		s.day, s.session = market.Time(r.varint()), market.Session(r.byte())
 		s.n, s.at = int(r.byte()), int(r.byte())
-		if s.n > window || s.at >= window {
+		if s.n > window || s.at >= window || s.n < window && s.at != s.n || c.symbols[s.name] != nil {
 			return nil, errState
 		}
 		for i := range s.n {
 			s.prices[i] = r.float()
+			r.bad = r.bad || !(s.prices[i] > 0)
 		}
 		s.median, s.spread = r.float(), r.float()
 		c.symbols[s.name] = s
@@ -85,7 +86,7 @@ func (c *Cleaner) LoadState(src []byte) (rest []byte, err error) {
 		}
 		for range count {
 			h := heldTick{offset: r.varint()}
-			if market.DecodeTick([]byte(r.text()), &h.tick) != nil {
+			if market.DecodeTick([]byte(r.text()), &h.tick) != nil || h.tick.Symbol != s.name {
 				return nil, errState
 			}
 			s.held = append(s.held, h)

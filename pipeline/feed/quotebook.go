@@ -127,7 +127,7 @@ func (c candle) ticks(source string, received market.Time) []market.Tick {
 	var ticks []market.Tick
 	for i, price := range prices {
 		t := market.Tick{Symbol: c.symbol, Time: c.time.Add(c.length / 4 * time.Duration(i)), Price: price, Size: c.volume / 4,
-			Exchange: c.exchange, Source: source, Received: received}
+			Exchange: c.exchange, Source: source, Received: received, Backfill: true}
 		if i == 3 {
 			t.Size = c.volume - 3*(c.volume/4)
 		}

@@ -38,6 +38,10 @@ type ReplayConfig struct {
 	Source string           // name of the source on its ticks; "" is replay
 	Gap    time.Duration    // a longer hole in the source's time is skipped; 0 is a minute
 	Now    func() time.Time // nil is time.Now
+
+	// From and To leave out the rows before and from that time on; 0 is no bound.
+	// They keep their numbers.
+	From, To market.Time
 }
 
 // Replay plays recorded files into the log: all inputs merged by time, paced
@@ -46,6 +50,8 @@ type ReplayConfig struct {
 // every run and at every speed. Memory does not grow with the files.
 type Replay struct {
 	pace   pace
+	from   market.Time
+	to     market.Time    // 0 is no bound
 	inputs []*replayInput // by first time
 	size   int64
 	id     string
@@ -63,7 +69,7 @@ func NewReplay(cfg ReplayConfig) (*Replay, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Replay{pace: pace}
+	r := &Replay{pace: pace, from: cfg.From, to: cfg.To}
 	hash := sha256.New()
 	rows := false
 	for _, path := range paths {
@@ -136,6 +142,10 @@ func (r *Replay) Name() string { return r.pace.source }
 // every input's content, wherever the files lie.
 func (r *Replay) ID() string { return r.id }
 
+// Begins is the time of the first row that is played, as far as the inputs'
+// first rows tell.
+func (r *Replay) Begins() market.Time { return max(r.inputs[0].first, r.from) }
+
 // Resume says that rows up to this one stand in the log already. They are
 // handed over again, so that the sink can tell partition by partition what it
 // lacks, but without waiting for their time.
@@ -198,6 +208,16 @@ func (r *replayRun) rows(ctx context.Context) error {
 		in := r.active[0]
 		r.row++
 		slept := false
+		if t := in.tick.Time; in.bad == nil && (t < r.from || r.to != 0 && t >= r.to) {
+			if r.row%housekeeping == 0 {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				r.pace.report(r.condition)
+			}
+			r.step(in)
+			continue
+		}
 		if in.bad == nil {
 			var err error
 			if slept, err = r.pace.until(ctx, in.tick.Time, r.row <= r.resume); err != nil {

@@ -114,9 +114,11 @@ func (s *Sim) Run(ctx context.Context, out Sink) error {
 	r := &simRun{sim: s, out: out, market: newSimMarket(companies, s.cfg.Seed, begin, s.cfg.Resume)}
 	r.tick.Source = simName
 
+	r.tick.Backfill = true
 	if err := r.history(ctx, begin); err != nil {
 		return r.ended(ctx, err)
 	}
+	r.tick.Backfill = false
 	if s.cfg.Start == 0 {
 		begin = max(market.At(s.now()), s.cfg.After, r.clock)
 	}

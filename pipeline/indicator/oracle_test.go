@@ -159,6 +159,7 @@ func TestNotFiniteIsPassedOver(t *testing.T) {
 			b.sets[market.Minute].ema12.Next(sick.Close)
 			b.sets[market.Minute].atr.Next(sick.High, sick.Low, sick.Close)
 			b.sets[market.Minute].bollinger.Next(sick.Close)
+			b.sets[market.Minute].vwap.Next(&market.Bar{VWAP: math.NaN(), Volume: 5}, 0)
 		}
 		b.Close(&bar, 0, false, again)
 	}
@@ -180,6 +181,9 @@ func FuzzLoadState(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s := NewSymbol()
 		if _, err := s.LoadState(data); err == nil {
+			if _, err := NewSymbol().LoadState(s.AppendState(nil)); err != nil {
+				t.Fatalf("a loaded state cannot be loaded again: %v", err)
+			}
 			s.Close(&market.Bar{Interval: market.Minute, High: 2, Low: 1, Close: 1, VWAP: 1}, 0, true, make([]float64, len(market.FeatureNames)))
 		}
 	})

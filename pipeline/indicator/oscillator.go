@@ -152,6 +152,9 @@ type VWAP struct {
 // Next takes a bar and the trading day that it belongs to; a new day begins
 // anew. Before the day's first volume it is the bar's own VWAP.
 func (w *VWAP) Next(b *market.Bar, day market.Time) float64 {
+	if !finite(b.VWAP) || b.Volume < 0 {
+		return notYet
+	}
 	if day != w.day {
 		*w = VWAP{day: day}
 	}

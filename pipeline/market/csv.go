@@ -1,6 +1,10 @@
 package market
 
-import "strconv"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
 
 // TickCSVHeader is the first line of a raw file of ticks, without line end.
 const TickCSVHeader = "symbol,time,price,size,bid,ask,exchange,condition,source,received,partition,offset"
@@ -105,4 +109,87 @@ func appendTextCSV(dst []byte, s string) []byte {
 		dst = append(dst, s[i])
 	}
 	return append(dst, '"')
+}
+
+// ParseTickCSV reads the fields of a row under TickCSVHeader, as
+// AppendTickCSV writes it. The error names the field; a row that is no valid
+// tick gives the errors of Validate.
+func ParseTickCSV(fields []string, t *Tick) (partition int32, offset int64, err error) {
+	const columns = 12
+	if len(fields) != columns {
+		return 0, 0, fmt.Errorf("a row of ticks has %d fields, not %d", columns, len(fields))
+	}
+	bad := func(i int, err error) (int32, int64, error) {
+		return 0, 0, fmt.Errorf("field %s: %w", strings.Split(TickCSVHeader, ",")[i], err)
+	}
+	*t = Tick{Symbol: fields[0], Exchange: fields[6], Condition: fields[7], Source: fields[8]}
+	if t.Time, err = parseTimeCSV(fields[1]); err != nil {
+		return bad(1, err)
+	}
+	if t.Price, err = strconv.ParseFloat(fields[2], 64); err != nil {
+		return bad(2, err)
+	}
+	if t.Size, err = strconv.ParseInt(fields[3], 10, 64); err != nil {
+		return bad(3, err)
+	}
+	for i, v := range map[int]*float64{4: &t.Bid, 5: &t.Ask} {
+		if fields[i] == "" {
+			continue
+		}
+		if *v, err = strconv.ParseFloat(fields[i], 64); err != nil {
+			return bad(i, err)
+		}
+	}
+	if fields[9] != "" {
+		if t.Received, err = parseTimeCSV(fields[9]); err != nil {
+			return bad(9, err)
+		}
+	}
+	p, err := strconv.ParseInt(fields[10], 10, 32)
+	if err != nil {
+		return bad(10, err)
+	}
+	if offset, err = strconv.ParseInt(fields[11], 10, 64); err != nil {
+		return bad(11, err)
+	}
+	return int32(p), offset, t.Validate()
+}
+
+// parseTimeCSV reads what appendTimeCSV writes, and what ParseTime reads.
+func parseTimeCSV(s string) (Time, error) {
+	const layout = "2006-01-02T15:04:05.000000Z"
+	if len(s) != len(layout) || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' || s[19] != '.' || s[26] != 'Z' {
+		return ParseTime(s)
+	}
+	number := func(from, to int) (v int64) {
+		for _, c := range []byte(s[from:to]) {
+			if c < '0' || c > '9' {
+				return -1 << 40
+			}
+			v = v*10 + int64(c-'0')
+		}
+		return v
+	}
+	year, month, day := number(0, 4), number(5, 7), number(8, 10)
+	rest := number(11, 13)*3600e6 + number(14, 16)*60e6 + number(17, 19)*1e6 + number(20, 26)
+	if year < 0 || month < 1 || month > 12 || day < 1 || day > 31 || rest < 0 {
+		return ParseTime(s)
+	}
+	return Time(daysOf(year, month, day)*86400e6 + rest), nil
+}
+
+// daysOf is the inverse of civil (from the same source).
+func daysOf(year, month, day int64) int64 {
+	if month <= 2 {
+		year--
+	}
+	era := floorDiv(year, 400)
+	yoe := year - era*400
+	mp := month - 3
+	if month <= 2 {
+		mp = month + 9
+	}
+	doy := (153*mp+2)/5 + day - 1
+	doe := yoe*365 + yoe/4 - yoe/100 + doy
+	return era*146097 + doe - 719468
 }

@@ -16,6 +16,7 @@ type Tick struct {
 	Condition string // the vendor's trade condition code
 	Source    string // the feed that brought it: sim, replay, yahoo, alphavantage …
 	Received  Time   // when the feed had it
+	Backfill  bool   // brought afterwards, to know what was before: no news to alert about
 }
 
 // Clock is a source's own running time, written into every partition of the

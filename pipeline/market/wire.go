@@ -32,6 +32,9 @@ func AppendTick(dst []byte, t *Tick) []byte {
 		dst = append(dst, `,"received":`...)
 		dst = appendTime(dst, t.Received)
 	}
+	if t.Backfill {
+		dst = append(dst, `,"backfill":true`...)
+	}
 	return append(dst, '}')
 }
 
@@ -102,6 +105,8 @@ func (n *Names) DecodeTick(data []byte, t *Tick) error {
 			if err != nil {
 				err = ErrTime
 			}
+		case "backfill":
+			t.Backfill = o.kind == 't'
 		}
 	}
 	if o.err != nil {

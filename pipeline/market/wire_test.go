@@ -1,6 +1,7 @@
 package market
 
 import (
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -257,4 +258,23 @@ func BenchmarkAppendTickCSV(b *testing.B) {
 	for b.Loop() {
 		dst = AppendTickCSV(dst[:0], &aTick, 3, 123456)
 	}
+}
+
+func FuzzParseTickCSV(f *testing.F) {
+	f.Add("AAPL", int64(1763642400123456), 187.12, int64(100), 187.11, 0.0, "Q", "a,\"b\n", "sim", int64(0), int32(3), int64(7))
+	f.Fuzz(func(t *testing.T, symbol string, at int64, price float64, size int64, bid, ask float64, exchange, condition, source string, received int64, partition int32, offset int64) {
+		want := Tick{Symbol: symbol, Time: Time(at), Price: price, Size: size, Bid: bid, Ask: ask, Exchange: exchange, Condition: condition, Source: source, Received: Time(received)}
+		if want.Validate() != nil || received != 0 && (received < 0 || received > 4e15) || strings.ContainsRune(exchange+condition+source, '\r') {
+			return // a carriage return before a line feed is lost to every reader of CSV
+		}
+		rows, err := csv.NewReader(bytes.NewReader(AppendTickCSV(nil, &want, partition, offset))).ReadAll()
+		if err != nil || len(rows) != 1 {
+			t.Fatal(rows, err)
+		}
+		var got Tick
+		p, o, err := ParseTickCSV(rows[0], &got)
+		if err != nil || got != want || p != partition || o != offset {
+			t.Fatalf("%+v at %d/%d, %v; want %+v", got, p, o, err, want)
+		}
+	})
 }

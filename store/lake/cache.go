@@ -8,7 +8,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -17,21 +19,32 @@ import (
 // cache holds local copies of objects, named by key and etag, so that a copy
 // is never stale, and renamed into place, so that it is never torn. All
 // processes of a machine may share a directory; none waits for another.
+//
+// Its size is bounded: the copies that were used longest ago go first, but
+// none that a query may still be reading.
 type cache struct {
 	bucket bucket
 	dir    string
+	limit  int64         // bytes
+	grace  time.Duration // a copy used since is not removed
 	flight singleflight.Group
+
+	mu   sync.Mutex
+	size int64 // about: other processes put copies here, too
 }
+
+// partTag is the tag of all parts' copies: parts never change.
+const partTag = "part"
 
 // cacheAge is after how long without use a copy goes.
 const cacheAge = 7 * 24 * time.Hour
 
-func openCache(b bucket, dir string) (*cache, error) {
-	dir = cacheFolder(b, dir)
+func openCache(b bucket, config Config) (*cache, error) {
+	dir := cacheFolder(b, config.Cache)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make the lake's cache: %w", err)
 	}
-	c := &cache{bucket: b, dir: dir}
+	c := &cache{bucket: b, dir: dir, limit: config.CacheSize, grace: config.Grace}
 	c.sweep()
 	return c, nil
 }
@@ -53,24 +66,74 @@ func cacheFolder(b bucket, dir string) string {
 	return filepath.Join(dir, hex.EncodeToString(id[:8]))
 }
 
-// sweep removes what has not been used for long.
+// sweep removes what has not been used for long, and then, while the copies
+// take more than the limit, those that were used longest ago. A copy that a
+// query may be reading stays, even above the limit.
 func (c *cache) sweep() {
-	filepath.WalkDir(c.dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+	type copied struct {
+		path string
+		size int64
+		used time.Time
+	}
+	var copies []copied
+	var size int64
+	_ = filepath.WalkDir(c.dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return nil //nolint:nilerr // what is gone needs no sweep
+		}
+		if d.IsDir() {
+			if d.Name() == knownFolder {
+				return filepath.SkipDir
+			}
 			return nil
 		}
-		if info, err := d.Info(); err == nil && time.Since(info.ModTime()) > cacheAge {
-			os.Remove(path)
+		info, err := d.Info()
+		if err != nil {
+			return nil //nolint:nilerr // the same
 		}
+		if time.Since(info.ModTime()) > cacheAge {
+			os.Remove(path)
+			return nil
+		}
+		copies = append(copies, copied{path, info.Size(), info.ModTime()})
+		size += info.Size()
 		return nil
 	})
+	if size > c.limit {
+		slices.SortFunc(copies, func(a, b copied) int { return a.used.Compare(b.used) })
+		for _, f := range copies {
+			if size <= c.limit*9/10 || time.Since(f.used) < c.grace {
+				break
+			}
+			if os.Remove(f.path) == nil {
+				size -= f.size
+			}
+		}
+	}
+	c.mu.Lock()
+	c.size = size
+	c.mu.Unlock()
+}
+
+// grew counts a new copy, and sweeps where they have become too many.
+func (c *cache) grew(bytes int64) {
+	c.mu.Lock()
+	c.size += bytes
+	over := c.size > c.limit
+	if over {
+		c.size = 0 // one sweep is enough; it counts anew
+	}
+	c.mu.Unlock()
+	if over {
+		c.sweep()
+	}
 }
 
 // fetch is a local copy of the object as it is now. Parts never change, so
 // that their copies are taken without asking.
 func (c *cache) fetch(ctx context.Context, key string) (string, error) {
 	immutable := strings.HasPrefix(key, stagingFolder)
-	tag := "part"
+	tag := partTag
 	if !immutable {
 		obj, err := c.bucket.head(ctx, key)
 		if err != nil {
@@ -96,7 +159,7 @@ func (c *cache) has(key, tag string) (string, bool) {
 	if err != nil {
 		return path, false
 	}
-	if now := time.Now(); now.Sub(info.ModTime()) > time.Hour {
+	if now := time.Now(); now.Sub(info.ModTime()) > time.Minute {
 		os.Chtimes(path, now, now) // once in a while is enough for the sweep
 	}
 	return path, true
@@ -108,7 +171,7 @@ func (c *cache) load(ctx context.Context, key string, immutable bool) (string, e
 		return "", err
 	}
 	defer r.Close()
-	tag := "part"
+	tag := partTag
 	if !immutable {
 		tag = c.tag(obj)
 	}
@@ -131,7 +194,11 @@ func (c *cache) load(ctx context.Context, key string, immutable bool) (string, e
 	if err != nil {
 		return "", diskError(err)
 	}
-	return path, os.Rename(f.Name(), path)
+	if err := os.Rename(f.Name(), path); err != nil {
+		return "", err
+	}
+	c.grew(n)
+	return path, nil
 }
 
 func (c *cache) tag(o object) string {

@@ -47,7 +47,10 @@ type draft struct {
 }
 
 const (
-	blockSize = 1 << 20
+	blockSize = 256 << 10
+	// spareBytes bounds the buffers that a chain keeps for its next part: one
+	// that caught up must not hold on to what only a backlog needed.
+	spareBytes = 1 << 20
 	// recheck is after how long of silence a writer makes sure that the chain
 	// has not been carried on, merged and cleared by another.
 	recheck = time.Minute
@@ -296,7 +299,7 @@ func (c *Chain) Flush(ctx context.Context) error {
 		c.closed = c.closed[1:]
 		c.durable = d.head.End
 		c.checked = time.Now()
-		if len(c.spare) < 2 && cap(d.body) < 32<<20 {
+		if len(c.spare) < 2 && cap(d.raw)+cap(d.body) <= spareBytes {
 			c.spare = append(c.spare, d)
 		}
 		c.mu.Unlock()

@@ -21,6 +21,11 @@ type Config struct {
 	// Cache is the directory of local copies of S3 objects; empty is a
 	// folder tapedeck-lake in the user's cache directory. Unused for a directory.
 	Cache string
+	// CacheSize bounds the copies, in bytes; 0 is 10 GB.
+	CacheSize int64
+	// Reader is for those who only read: when the bucket is away they go on
+	// with what is kept here. A writer must know the truth or wait.
+	Reader bool
 	// Grace is how long what was merged or published is kept for queries that
 	// began before; it must be longer than the longest query. 0 is 15 minutes.
 	Grace time.Duration
@@ -38,6 +43,9 @@ func (c Config) Validate() error {
 	if c.Grace < 0 {
 		return fmt.Errorf("grace is negative")
 	}
+	if c.CacheSize < 0 {
+		return fmt.Errorf("the cache's size is negative")
+	}
 	switch c.Compression {
 	case "", "gzip", "zstd":
 	default:
@@ -53,7 +61,8 @@ type Lake struct {
 	config Config
 	log    *slog.Logger
 	zstd   *zstd.Encoder
-	cache  *cache // nil for a directory
+	cache  *cache       // nil for a directory
+	kept   *remembering // nil for a writer and for a directory
 
 	mu    sync.Mutex
 	index lakeIndex
@@ -89,6 +98,9 @@ func Open(ctx context.Context, location string, config Config, log *slog.Logger)
 	if config.Grace == 0 {
 		config.Grace = 15 * time.Minute
 	}
+	if config.CacheSize == 0 {
+		config.CacheSize = 10 << 30
+	}
 	if config.MergeMemory == "" {
 		config.MergeMemory = "512MB"
 	}
@@ -96,6 +108,9 @@ func Open(ctx context.Context, location string, config Config, log *slog.Logger)
 	var err error
 	if rest, ok := strings.CutPrefix(location, "s3://"); ok {
 		name, prefix, _ := strings.Cut(rest, "/")
+		if config.Reader && config.S3.Attempts == 0 {
+			config.S3.Attempts = 2 // it has its copies, and a screen that waits for an answer
+		}
 		b, err = openS3(ctx, name, strings.Trim(prefix, "/"), config.S3, log)
 	} else {
 		b, err = openDirectory(location)
@@ -112,14 +127,18 @@ func Open(ctx context.Context, location string, config Config, log *slog.Logger)
 
 func open(ctx context.Context, b bucket, config Config, log *slog.Logger) (*Lake, error) {
 	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest),
-		zstd.WithEncoderConcurrency(2), zstd.WithWindowSize(blockSize), zstd.WithEncoderCRC(false))
+		zstd.WithEncoderConcurrency(2), zstd.WithWindowSize(blockSize), zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return nil, err
 	}
 	l := &Lake{bucket: b, config: config, log: log, zstd: enc, heads: make(map[string]*partHead)}
 	if _, local := b.path(""); !local {
-		if l.cache, err = openCache(b, config.Cache); err != nil {
+		if l.cache, err = openCache(b, config); err != nil {
 			return nil, err
+		}
+		if config.Reader {
+			l.kept = newRemembering(b, l.cache)
+			l.bucket, l.cache.bucket = l.kept, l.kept
 		}
 	}
 	if err := l.loadIndex(ctx); err != nil {
@@ -137,6 +156,15 @@ func (l *Lake) Roots() []string {
 		return []string{root, cacheFolder(l.bucket, l.config.Cache)}
 	}
 	return []string{l.cache.dir}
+}
+
+// Away says since when the bucket has not answered, and why; zero is never.
+// Only a Reader knows.
+func (l *Lake) Away() (since time.Time, why string) {
+	if l.kept == nil {
+		return time.Time{}, ""
+	}
+	return l.kept.away()
 }
 
 // Close ends the use of the lake; nothing is pending in it.

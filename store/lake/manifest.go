@@ -50,7 +50,9 @@ func (e ends) clone() ends {
 
 func (m *manifest) end(topic string, partition int32) int64 { return m.Ends.of(topic, partition) }
 
-func manifestKey(table string) string { return "manifest/" + table + ".json" }
+const manifestFolder = "manifest/"
+
+func manifestKey(table string) string { return manifestFolder + table + ".json" }
 
 // readManifest reads a table's manifest; an empty one where there is none yet.
 func (l *Lake) readManifest(ctx context.Context, table string) (*manifest, object, error) {

@@ -149,6 +149,9 @@ type merger struct {
 	db     *sql.DB
 	dir    string
 	merged []Position
+	// replaces are the spans of the log that fresh rows were computed anew
+	// from: they replace what is there of them. Nil adds to what is there.
+	replaces *[]Span
 }
 
 func (l *Lake) mergeFiles(ctx context.Context, t *Table, merged []Position, parts []Part) (files int, err error) {
@@ -157,25 +160,11 @@ func (l *Lake) mergeFiles(ctx context.Context, t *Table, merged []Position, part
 		return 0, err
 	}
 	defer os.RemoveAll(dir)
-	connector, err := duckdb.NewConnector("", nil)
+	w, closeDB, err := l.openMerger(ctx, t, dir, merged)
 	if err != nil {
 		return 0, err
 	}
-	defer connector.Close()
-	db := sql.OpenDB(connector)
-	defer db.Close()
-	db.SetMaxOpenConns(1)
-	w := &merger{lake: l, table: t, db: db, dir: dir, merged: merged}
-	for _, statement := range []string{
-		"SET memory_limit = " + quote(l.config.MergeMemory),
-		"SET temp_directory = " + quote(filepath.Join(dir, "spill")),
-		"SET TimeZone = 'UTC'",
-		"SET preserve_insertion_order = false",
-	} {
-		if _, err := db.ExecContext(ctx, statement); err != nil {
-			return 0, err
-		}
-	}
+	defer closeDB()
 	if err := w.load(ctx, parts); err != nil {
 		return 0, err
 	}
@@ -192,6 +181,32 @@ func (l *Lake) mergeFiles(ctx context.Context, t *Table, merged []Position, part
 	return files, nil
 }
 
+// openMerger opens a DuckDB of its own, with its temporary files in dir.
+func (l *Lake) openMerger(ctx context.Context, t *Table, dir string, merged []Position) (w *merger, closeDB func(), err error) {
+	connector, err := duckdb.NewConnector("", nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	db := sql.OpenDB(connector)
+	closeDB = func() {
+		db.Close()
+		connector.Close()
+	}
+	db.SetMaxOpenConns(1)
+	for _, statement := range []string{
+		"SET memory_limit = " + quote(l.config.MergeMemory),
+		"SET temp_directory = " + quote(filepath.Join(dir, "spill")),
+		"SET TimeZone = 'UTC'",
+		"SET preserve_insertion_order = false",
+	} {
+		if _, err := db.ExecContext(ctx, statement); err != nil {
+			closeDB()
+			return nil, nil, err
+		}
+	}
+	return &merger{lake: l, table: t, db: db, dir: dir, merged: merged}, closeDB, nil
+}
+
 // load reads the parts into the table fresh.
 func (w *merger) load(ctx context.Context, parts []Part) error {
 	byTopic := map[int][]string{}
@@ -205,6 +220,11 @@ func (w *merger) load(ctx context.Context, parts []Part) error {
 		}
 		byTopic[p.Topic] = append(byTopic[p.Topic], quote(path))
 	}
+	return w.loadFiles(ctx, byTopic)
+}
+
+// loadFiles reads quoted names of compressed CSV files, by topic, into the table fresh.
+func (w *merger) loadFiles(ctx context.Context, byTopic map[int][]string) error {
 	var branches []string
 	for topic, paths := range byTopic {
 		var columns []string
@@ -312,6 +332,9 @@ func (w *merger) write(ctx context.Context, h Hour, old, out string) error {
 // union is what a file holds after a merge: every row once, nothing less than before.
 func (w *merger) union(before, fresh string) string {
 	t := w.table
+	if len(t.Key) == 0 && w.replaces != nil {
+		return fmt.Sprintf("SELECT * FROM (%s) b WHERE NOT %s UNION ALL %s", before, within("b", *w.replaces), fresh)
+	}
 	if len(t.Key) == 0 {
 		// Rows at or above the manifest were put there by a merge that did
 		// not end; only among those can a fresh one be.
@@ -324,6 +347,9 @@ func (w *merger) union(before, fresh string) string {
 			conditions = append(conditions, a+"."+ident(k)+" IS NOT DISTINCT FROM "+b+"."+ident(k))
 		}
 		return strings.Join(conditions, " AND ")
+	}
+	if w.replaces != nil {
+		return fmt.Sprintf("%s UNION ALL SELECT * FROM (%s) b WHERE NOT EXISTS (SELECT 1 FROM (%s) f WHERE %s)", fresh, before, fresh, same("b", "f"))
 	}
 	if t.Revision == "" {
 		return fmt.Sprintf("%s UNION ALL SELECT * FROM (%s) f WHERE NOT EXISTS (SELECT 1 FROM (%s) b WHERE %s)",
@@ -344,6 +370,16 @@ func (w *merger) above(alias string) string {
 	}
 	if len(conditions) == 0 {
 		return "true"
+	}
+	return "(" + strings.Join(conditions, " OR ") + ")"
+}
+
+// within says that a row of ticks lies in one of the spans.
+func within(alias string, spans []Span) string {
+	conditions := []string{"false"}
+	for _, s := range spans {
+		conditions = append(conditions, fmt.Sprintf(`(%[1]s.%[2]s = %[3]d AND %[1]s."partition" = %[4]d AND %[1]s."offset" >= %[5]d AND %[1]s."offset" < %[6]d)`,
+			alias, Place, s.Topic, s.Partition, s.From, s.To))
 	}
 	return "(" + strings.Join(conditions, " OR ") + ")"
 }

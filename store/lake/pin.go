@@ -5,14 +5,18 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"tapedeck/pipeline/market"
 )
 
 // pinFolder holds hard links to the versions of merged files that somebody
@@ -87,30 +91,54 @@ func links(info fs.FileInfo) (int, time.Time) {
 }
 
 // Fetch gives local files for all files and parts of a snapshot, in their
-// order, several at once where they must be fetched.
+// order, several at once where they must be fetched. What a Reader cannot
+// reach, and has no copy of, is dropped from the snapshot and named in Missing.
 func (l *Lake) Fetch(ctx context.Context, s *Snapshot) (files, parts []string, err error) {
-	files, parts = make([]string, len(s.Files)), make([]string, len(s.Parts))
-	group, ctx := errgroup.WithContext(ctx)
+	keys := make([]string, 0, len(s.Files)+len(s.Parts))
+	for _, f := range s.Files {
+		keys = append(keys, f.Key)
+	}
+	for _, p := range s.Parts {
+		keys = append(keys, p.Key)
+	}
+	paths, missing := make([]string, len(keys)), make([]bool, len(keys))
+	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
-	for i, f := range s.Files {
-		if l.cache != nil && f.etag != "" { // the listing has told which version is the present one
-			if path, ok := l.cache.has(f.Key, l.cache.tag(object{etag: f.etag})); ok {
-				files[i] = path
+	for i, key := range keys {
+		if l.cache != nil && i < len(s.Files) && s.Files[i].etag != "" { // the listing has told which version is the present one
+			if path, ok := l.cache.has(key, l.cache.tag(object{etag: s.Files[i].etag})); ok {
+				paths[i] = path
 				continue
 			}
 		}
 		group.Go(func() (err error) {
-			files[i], err = l.Local(ctx, f.Key)
+			paths[i], err = l.Local(groupCtx, key)
+			if errors.Is(err, ErrAway) {
+				missing[i], err = true, nil
+			}
 			return err
 		})
 	}
-	for i, p := range s.Parts {
-		group.Go(func() (err error) {
-			parts[i], err = l.Local(ctx, p.Key)
-			return err
-		})
+	if err := group.Wait(); err != nil {
+		return nil, nil, err
 	}
-	return files, parts, group.Wait()
+	n := len(s.Files)
+	s.Files, files = reached(s, s.Files, paths[:n], missing[:n], func(f File) string { return f.Key })
+	s.Parts, parts = reached(s, s.Parts, paths[n:], missing[n:], func(p Part) string { return p.Key })
+	return files, parts, nil
+}
+
+// reached keeps the items that have a path, and names the others in s.Missing.
+func reached[T any](s *Snapshot, items []T, paths []string, missing []bool, key func(T) string) (kept []T, found []string) {
+	kept, found = items[:0], make([]string, 0, len(items))
+	for i, item := range items {
+		if missing[i] {
+			s.Missing = append(s.Missing, key(item))
+			continue
+		}
+		kept, found = append(kept, item), append(found, paths[i])
+	}
+	return kept, found
 }
 
 // Local is a local file with an object's content, which stays as it is for
@@ -131,7 +159,7 @@ func (l *Lake) Local(ctx context.Context, key string) (string, error) {
 	// This user may not make names there: a copy serves as well.
 	l.mu.Lock()
 	if l.cache == nil {
-		l.cache, err = openCache(l.bucket, l.config.Cache)
+		l.cache, err = openCache(l.bucket, l.config)
 	}
 	c := l.cache
 	l.mu.Unlock()
@@ -139,4 +167,36 @@ func (l *Lake) Local(ctx context.Context, key string) (string, error) {
 		return "", err
 	}
 	return c.fetch(ctx, key)
+}
+
+// Prefetch brings the merged files of the named tables into the cache whose
+// hours end after a time, the newest first, and gives how many it had to fetch.
+// Of a lake in a directory there is nothing to fetch.
+func (l *Lake) Prefetch(ctx context.Context, since market.Time, tables ...string) (fetched int, err error) {
+	if l.cache == nil {
+		return 0, nil
+	}
+	for _, table := range tables {
+		s, err := l.Snapshot(ctx, table)
+		if err != nil {
+			return fetched, err
+		}
+		for _, f := range slices.Backward(s.Files) {
+			if (f.Hour + 1).Start() <= since {
+				continue
+			}
+			if _, ok := l.cache.has(f.Key, l.cache.tag(object{etag: f.etag})); ok {
+				continue
+			}
+			_, err := l.cache.fetch(ctx, f.Key)
+			if errors.Is(err, errNotFound) {
+				continue // it has expired since it was listed
+			}
+			if err != nil {
+				return fetched, fmt.Errorf("prefetch %s: %w", table, err)
+			}
+			fetched++
+		}
+	}
+	return fetched, nil
 }

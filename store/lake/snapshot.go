@@ -21,6 +21,9 @@ type Snapshot struct {
 	Parts  []Part
 	Merged []Position // where Parts begin
 	Ends   []Position // where Parts end: the newest topic's log holds what follows
+	// Missing are the keys that could not be reached and of which no copy is
+	// kept here; their rows are not in the snapshot. Only a Reader has them.
+	Missing []string
 }
 
 // File is a merged file: the rows of one hour of the market.
@@ -133,6 +136,10 @@ func (l *Lake) addParts(ctx context.Context, s *Snapshot, m *manifest, n int, to
 				break
 			}
 			h, err := l.readHead(ctx, o.key)
+			if errors.Is(err, ErrAway) {
+				s.Missing = append(s.Missing, o.key)
+				break
+			}
 			if err != nil {
 				return err
 			}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"tapedeck/pipeline/kafka"
+	"tapedeck/pipeline/live"
+)
+
+// monitor serves the state of this process's stages to machines: metrics in
+// Prometheus's format, and whether it lives and works.
+type monitor struct {
+	server  *http.Server
+	serving sync.WaitGroup
+	log     *kafka.Client
+	started time.Time
+
+	mu     sync.Mutex
+	stages map[string]live.Status
+}
+
+// listenMonitor binds the address at once, so that a wrong one is an error now.
+func listenMonitor(address string, withPprof bool, log *kafka.Client, logger *slog.Logger) (*monitor, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("http.listen: %w; choose a free address such as 127.0.0.1:9464", err)
+	}
+	m := &monitor{log: log, stages: map[string]live.Status{}, started: time.Now()}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", m.ready)
+	if withPprof {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	}
+	m.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	m.serving.Go(func() {
+		if err := m.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			logger.Error("metrics are no longer served", "error", err)
+		}
+	})
+	logger.Info("metrics are served", "address", listener.Addr())
+	return m, nil
+}
+
+func (m *monitor) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if m.server.Shutdown(ctx) != nil {
+		m.server.Close()
+	}
+	m.serving.Wait()
+}
+
+// watch takes over the newest state of a stage.
+func (m *monitor) watch(s live.Status) {
+	m.mu.Lock()
+	m.stages[s.Stage] = s
+	m.mu.Unlock()
+}
+
+// staleAfter is the age at which a stage's state no longer counts: it is
+// written once a second.
+const staleAfter = 10 * time.Second
+
+// ready answers 503 and the reason in words while a stage does not work.
+func (m *monitor) ready(w http.ResponseWriter, _ *http.Request) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var reasons []string
+	if len(m.stages) == 0 {
+		reasons = append(reasons, "starting")
+	}
+	for name, s := range m.stages {
+		switch {
+		case time.Since(s.Time.Std()) > staleAfter:
+			reasons = append(reasons, name+": silent for "+time.Since(s.Time.Std()).Round(time.Second).String())
+		case s.Level >= live.Trouble:
+			reasons = append(reasons, name+": "+s.Text)
+		}
+	}
+	if len(reasons) == 0 {
+		fmt.Fprintln(w, "ready")
+		return
+	}
+	w.WriteHeader(http.StatusServiceUnavailable)
+	for _, reason := range reasons {
+		fmt.Fprintln(w, reason)
+	}
+}
+
+var (
+	stageLabels = []string{"stage", "instance"}
+
+	recordsTotal    = prometheus.NewDesc("tapedeck_stage_records_total", "Records that the stage has read.", stageLabels, nil)
+	errorsTotal     = prometheus.NewDesc("tapedeck_stage_errors_total", "Errors that the stage met and went on from.", stageLabels, nil)
+	lagRecords      = prometheus.NewDesc("tapedeck_stage_lag_records", "Records in the log that the stage has not read yet.", stageLabels, nil)
+	healthy         = prometheus.NewDesc("tapedeck_stage_healthy", "1 while the stage works, 0 while it is in trouble.", stageLabels, nil)
+	reported        = prometheus.NewDesc("tapedeck_stage_reported_timestamp_seconds", "When the stage last said how it does.", stageLabels, nil)
+	deadLettersDesc = prometheus.NewDesc("tapedeck_dead_letters_total", "Messages that could not be used, by reason.", []string{"instance", "reason"}, nil)
+	flushTime       = prometheus.NewDesc("tapedeck_lake_flush_timestamp_seconds", "When the lake was last written to.", stageLabels, nil)
+	flushRows       = prometheus.NewDesc("tapedeck_lake_flush_rows", "Rows of the last write to the lake.", stageLabels, nil)
+	logConnected    = prometheus.NewDesc("tapedeck_log_connected", "1 while the log answers.", nil, nil)
+)
+
+// Describe names no metric: which there are depends on the stages that run.
+func (m *monitor) Describe(chan<- *prometheus.Desc) {}
+
+// Collect hands over the newest state of every stage.
+func (m *monitor) Collect(out chan<- prometheus.Metric) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	counter := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	truth := map[bool]float64{true: 1}
+	gauge(logConnected, truth[m.log.Trouble() == ""])
+	for _, s := range m.stages {
+		counter(recordsTotal, float64(s.Total), s.Stage, s.Instance)
+		counter(errorsTotal, float64(s.Errors), s.Stage, s.Instance)
+		gauge(lagRecords, float64(s.Lag), s.Stage, s.Instance)
+		gauge(healthy, truth[s.Level < live.Trouble], s.Stage, s.Instance)
+		gauge(reported, float64(s.Time)/1e6, s.Stage, s.Instance)
+		for reason, n := range s.Reasons {
+			counter(deadLettersDesc, float64(n), s.Instance, reason)
+		}
+		if s.Flush != nil {
+			gauge(flushTime, float64(s.Flush.Time)/1e6, s.Stage, s.Instance)
+			gauge(flushRows, float64(s.Flush.Rows), s.Stage, s.Instance)
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package alert
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"tapedeck/pipeline/market"
+)
+
+// hundred is a hundred rules such as analysts write.
+func hundred() []market.Rule {
+	forms := []string{
+		`price > %d`,
+		`change("5m") < -%d%%`,
+		`volume_ratio("1m", 20) > %d and rsi("1m", 14) < 30`,
+		`crosses_above(price, sma("1m", %d))`,
+		`price > bollinger_upper("1m", 20) and volume > %d`,
+		`rises_by(%d%%, "10m") and session() == "regular"`,
+		`day_volume > %d and price < day_open`,
+		`prediction("lstm").low > price * %d`,
+		`abs(macd_hist("1m")) > %d and spread < 0.5`,
+		`size > 10 * %d or change_today > 50%%`,
+	}
+	var rules []market.Rule
+	for i := range 100 {
+		rules = append(rules, market.Rule{Name: fmt.Sprint("rule ", i), When: fmt.Sprintf(forms[i%10], 100+i), Revision: 1})
+	}
+	return rules
+}
+
+// BenchmarkEngine is 100 rules over 1,000 symbols: ticks, and each symbol's
+// bar of a second. An operation is one tick.
+func BenchmarkEngine(b *testing.B) {
+	e := New(Config{Calendar: nyse})
+	for _, r := range hundred() {
+		if err := e.SetRule(r); err != nil {
+			b.Fatal(err)
+		}
+	}
+	start, _ := market.ParseTime("2025-11-20T15:00:00Z")
+	symbols := make([]string, 1000)
+	for i := range symbols {
+		symbols[i] = fmt.Sprint("S", i)
+	}
+	var alerts int
+	emit := func(*market.Alert) { alerts++ }
+	tick := market.Tick{Price: 50, Size: 100, Bid: 49.9, Ask: 50.1}
+	bar := market.Bar{Interval: market.Minute, Open: 50, High: 51, Low: 49, Close: 50, VWAP: 50, Volume: 1000}
+	step := func(i int) {
+		tick.Symbol = symbols[i%1000]
+		tick.Time = start.Add(time.Duration(i) * time.Millisecond)
+		tick.Price = 50 + float64(i*7919%1000)/1000
+		e.Tick(&tick, emit)
+		if i%60 == 0 {
+			bar.Symbol = tick.Symbol
+			bar.Time = tick.Time.Truncate(bar.Interval.Length())
+			e.Bar(&bar, emit)
+		}
+	}
+	for i := range 100_000 {
+		step(i)
+	}
+	before := evaluations(e)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := range b.N {
+		step(100_000 + i)
+	}
+	b.StopTimer()
+	n := evaluations(e) - before
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/evaluation")
+	b.ReportMetric(float64(n)/float64(b.N), "evaluations/op")
+	b.ReportMetric(float64(alerts), "alerts")
+	state := e.AppendState(nil)
+	b.ReportMetric(float64(len(state))/1000, "B/symbol")
+}
+
+func evaluations(e *Engine) (n uint64) {
+	for _, c := range e.Costs() {
+		n += c.Evaluations
+	}
+	return n
+}

@@ -1,0 +1,71 @@
+package alert
+
+import (
+	"bytes"
+	"reflect"
+	"strings"
+	"testing"
+
+	"tapedeck/pipeline/market"
+)
+
+func TestYAMLThereAndBack(t *testing.T) {
+	rules := Defaults()
+	rules = append(rules, market.Rule{Name: "all of it", When: "price > 1\n  and volume > 2", Watch: []string{"A*", "!AB"}, For: "10s", KeepFiring: "1m",
+		Expires: 1_800_000_000_000_000, Severity: market.Critical, Notify: []string{"sns", "bell"}, Note: "see: the book", Disabled: true})
+	var file bytes.Buffer
+	if err := WriteYAML(&file, rules); err != nil {
+		t.Fatal(err)
+	}
+	for i := range rules { // these belong to the log
+		rules[i].Revision, rules[i].EditedBy = 0, ""
+	}
+	got, err := ReadYAML(&file, World{})
+	if err != nil || !reflect.DeepEqual(got, rules) {
+		t.Fatalf("%v\n got %+v\nwant %+v", err, got, rules)
+	}
+}
+
+func TestYAMLRefuses(t *testing.T) {
+	for text, want := range map[string]string{
+		"":            "empty",
+		"- name: a":   "begins with `rules:`",
+		"rule:\n- a":  `line 1: "rule" is not known`,
+		"rules: 3":    "rules is a list",
+		"rules:\n- 3": "line 2: a rule is written",
+		"rules:\n- name: a\n  when: price > 1\n  coldown: 3s\n":                               `line 4: a rule has no "coldown" (did you mean cooldown?)`,
+		"rules:\n- name: a\n  when: volum > 1\n":                                              "line 3: rule \"a\": when 1:1: \"volum\" is not known (did you mean volume?)",
+		"rules:\n- name: a\n  when: price > 1\n- name: a\n  when: price > 2\n":                "line 4: the name \"a\" stands already in line 2",
+		"rules:\n- name: a\n  when: price > 1\n  severity: bad\n":                             "line 4: severity",
+		"rules:\n- name: a\n  when: price > 1\n  expires: soon\n":                             "line 4: expires",
+		"rules:\n- name: a\n  when: price > 1\n  for: [1]\n":                                  "line 4",
+		"rules:\n- name: a\n  name: b\n  when: price > 1\n":                                   "line 3: name is said twice",
+		"a: &a [1]\nb: &b [*a,*a]\nc: &c [*b,*b]\nrules: [*c]":                                "is not known",
+		"rules:\n- &x\n  name: a\n  when: price > 1\n- <<: *x\n  name: b\n  when: volume > 1": `a rule has no "<<"`,
+	} {
+		_, err := ReadYAML(strings.NewReader(text), World{})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v\n  want %s", text, err, want)
+		}
+	}
+}
+
+func FuzzReadYAML(f *testing.F) {
+	var file bytes.Buffer
+	_ = WriteYAML(&file, Defaults())
+	f.Add(file.String())
+	f.Add("rules: [{name: a, when: 'price > 1'}]")
+	f.Fuzz(func(t *testing.T, text string) {
+		rules, err := ReadYAML(strings.NewReader(text), World{})
+		if err != nil {
+			return
+		}
+		var out bytes.Buffer
+		if err := WriteYAML(&out, rules); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadYAML(&out, World{}); err != nil {
+			t.Fatalf("%v in\n%s", err, out.String())
+		}
+	})
+}
