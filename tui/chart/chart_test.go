@@ -3,6 +3,7 @@ package chart
 import (
 	"encoding/binary"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -81,6 +82,15 @@ func TestScaleIsRoundAndStands(t *testing.T) {
 	}
 	if t2 := newScale(Prices, 186.11, 187.89, 0, 24); t2 != s {
 		t.Errorf("a little less range moves the axis: %v, %v", s, t2)
+	}
+	for _, rows := range []int{5, 17, 30, 41} { // labels stand where their values do
+		s := newScale(Prices, 252.3, 286.1, 0, rows)
+		s.ticks(rows, func(row int, label string) {
+			v, _ := strconv.ParseFloat(label, 64)
+			if at := s.row(v, rows); math.Abs(at-float64(row)) > 0.51 {
+				t.Errorf("of %d rows %s stands at %d, its value at %.2f", rows, label, row, at)
+			}
+		})
 	}
 	if s := newScale(Logarithm, -1, 5, 0, 10); s.ok() {
 		t.Error("a logarithmic axis takes what is below zero")
