@@ -221,17 +221,17 @@ func TestLayoutsKeepTheGrid(t *testing.T) {
 // answers come and do not come.
 func TestAnyKeysInAnyOrder(t *testing.T) {
 	keys := []string{"1", "2", "2", "7", "7", "h", "l", "j", "k", "g", "G", "ctrl+d", "ctrl+u", "ctrl+u", "tab", "enter", "esc", ",", ".", "-", "=", "%", "o", "space", "r", "y", "f"}
-	for seed := range uint64(4) {
+	for seed := range uint64(2) {
 		random := rand.New(rand.NewPCG(seed, 3))
 		m, d := chartModel(t, 120, 40)
-		for step := range 250 {
+		for step := range 150 {
 			press(m, keys[random.IntN(len(keys))])
 			m.quit.open = false
 			switch random.IntN(12) {
 			case 0:
 				m.verb(ask{verb: "compare", args: []string{d.names[random.IntN(20)].Symbol}})
 			case 1:
-				m.verb(ask{verb: "goto", args: []string{fmt.Sprintf("-%dh", random.IntN(9000))}})
+				m.verb(ask{verb: "goto", args: []string{fmt.Sprintf("-%dh", random.IntN(900))}})
 			case 2:
 				m.verb(ask{verb: "study", args: []string{studyNames[random.IntN(len(studyNames))].key}})
 			case 3:
