@@ -82,3 +82,51 @@ func evaluations(e *Engine) (n uint64) {
 	}
 	return n
 }
+
+// BenchmarkBurst is every evaluation an alert: an operation is one alert, its
+// message and its identity.
+func BenchmarkBurst(b *testing.B) {
+	e := New(Config{Calendar: nyse})
+	if err := e.SetRule(market.Rule{Name: "burst", When: `price > 1`, Repeat: "every time"}); err != nil {
+		b.Fatal(err)
+	}
+	alerts := 0
+	tick := market.Tick{Symbol: "A", Price: 5, Time: 1e15}
+	b.ReportAllocs()
+	for b.Loop() {
+		tick.Time++
+		e.Tick(&tick, func(*market.Alert) { alerts++ })
+	}
+	b.ReportMetric(float64(alerts)/b.Elapsed().Seconds(), "alerts/s")
+}
+
+// BenchmarkBacktest is one rule over ticks and their one-second bars of 1,000
+// symbols; an operation is one event.
+func BenchmarkBacktest(b *testing.B) {
+	e := New(Config{Calendar: nyse})
+	if err := e.SetRule(market.Rule{Name: "r", When: `change("5m") < -3% and volume_ratio("1s", 20) > 2`}); err != nil {
+		b.Fatal(err)
+	}
+	start, _ := market.ParseTime("2025-11-20T15:00:00Z")
+	tick := market.Tick{Price: 50, Size: 100}
+	bar := market.Bar{Interval: market.Second, Close: 50, VWAP: 50, Volume: 1000}
+	symbols := make([]string, 1000)
+	for i := range symbols {
+		symbols[i] = fmt.Sprint("S", i)
+	}
+	b.ReportAllocs()
+	_, err := Backtest(b.Context(), e, func(yield func(Event) bool) error {
+		for i := 0; i < b.N; i += 2 {
+			tick.Symbol, tick.Time = symbols[i/2%1000], start.Add(time.Duration(i/2)*time.Millisecond)
+			tick.Price = 50 + float64(i*7919%1000)/1000
+			bar.Symbol, bar.Time = tick.Symbol, tick.Time.Truncate(time.Second)
+			yield(Event{Tick: &tick})
+			yield(Event{Bar: &bar})
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+}

@@ -22,7 +22,8 @@ const (
 )
 
 // unit is what a number measures. Numbers of different units cannot be
-// compared or added; a plain number goes with all but fractions.
+// compared or added; a plain number goes with all of them, but for a literal
+// of 1 or more beside a fraction, which was hardly meant.
 type unit uint8
 
 const (
@@ -411,10 +412,7 @@ func (c *condition) units(n ast.Node, a, b value, verb string) error {
 				decimal(other.literal), decimal(other.literal*100), decimal(other.literal), decimal(other.literal)), "")
 		}
 	}
-	if a.unit == plain || b.unit == plain {
-		return nil
-	}
-	if a.unit == count || b.unit == count || a.unit == seconds && b.unit == plain {
+	if a.unit == plain || b.unit == plain || a.unit == count || b.unit == count {
 		return nil
 	}
 	return c.fail(n, fmt.Sprintf("%s cannot be %s %s", a.what(), verb, b.what()), "")

@@ -2,7 +2,7 @@ package alert
 
 import (
 	"fmt"
-	"sort"
+	"slices"
 	"time"
 
 	"tapedeck/pipeline/market"
@@ -51,6 +51,7 @@ type Engine struct {
 // armed is a rule in force.
 type armed struct {
 	*Program
+	place   int    // in the order of the rules
 	paused  string // why it is not evaluated; empty if it is
 	expired bool
 	cost    cost
@@ -202,7 +203,7 @@ func (e *Engine) Tick(t *market.Tick, emit func(*market.Alert)) {
 	}
 	if last := market.Time(m[placeLast]); len(e.looking) > 0 && t.Time.Sub(last) > pause && s.calendar.Day(t.Time) != s.calendar.Day(last) {
 		for _, st := range e.looking {
-			st.reset(m[st.at : st.at+st.size()])
+			st.reset(m[st.at : st.at+st.floats])
 		}
 	}
 	m[placePrice], m[placeSize] = t.Price, float64(t.Size)
@@ -212,9 +213,9 @@ func (e *Engine) Tick(t *market.Tick, emit func(*market.Alert)) {
 	s.now = market.Time(m[placeAt])
 	for _, st := range e.looking {
 		if st.kind == studyPast {
-			st.pastNext(m[st.at:st.at+st.size()], t.Time, t.Price)
+			st.pastNext(m[st.at:st.at+st.floats], t.Time, t.Price)
 		} else {
-			st.extentNext(m[st.at:st.at+st.size()], t.Time, t.Price)
+			st.extentNext(m[st.at:st.at+st.floats], t.Time, t.Price)
 		}
 	}
 	if len(s.onTick) > 0 && !e.quiet {
@@ -252,7 +253,7 @@ func (e *Engine) Bar(b *market.Bar, emit func(*market.Alert)) {
 			day = s.calendar.Day(b.Time)
 		}
 		for _, st := range list {
-			st.close(s.memory[st.at:st.at+st.size()], b, day)
+			st.close(s.memory[st.at:st.at+st.floats], b, day)
 		}
 	}
 	if list := s.onBar[b.Interval]; len(list) > 0 && !e.quiet {
@@ -340,7 +341,7 @@ func (e *Engine) enter(name string) *symbol {
 	for _, r := range e.rules {
 		e.adopt(s, r)
 	}
-	s.list(e)
+	s.list()
 	return s
 }
 
@@ -354,7 +355,7 @@ func (e *Engine) newSymbol(name string) *symbol {
 		s.memory[p] = notYet
 	}
 	for _, st := range e.studies {
-		st.reset(s.memory[st.at : st.at+st.size()])
+		st.reset(s.memory[st.at : st.at+st.floats])
 	}
 	return s
 }
@@ -369,21 +370,20 @@ func (e *Engine) adopt(s *symbol, r *armed) {
 
 // relist changes every symbol's instances and makes their lists anew.
 func (e *Engine) relist(change func(*symbol)) {
+	for i, r := range e.rules {
+		r.place = i
+	}
 	change(e.all)
-	e.all.list(e)
+	e.all.list()
 	for _, s := range e.order {
 		change(s)
-		s.list(e)
+		s.list()
 	}
 }
 
 // list sorts the instances by their rules' order and says when each is evaluated.
-func (s *symbol) list(e *Engine) {
-	place := make(map[*armed]int, len(e.rules))
-	for i, r := range e.rules {
-		place[r] = i
-	}
-	sort.SliceStable(s.instances, func(i, k int) bool { return place[s.instances[i].rule] < place[s.instances[k].rule] })
+func (s *symbol) list() {
+	slices.SortStableFunc(s.instances, func(a, b instance) int { return a.rule.place - b.rule.place })
 	s.onTick, s.onClock, s.waiting = s.onTick[:0], s.onClock[:0], 0
 	for i := range s.onBar {
 		s.onBar[i] = s.onBar[i][:0]

@@ -254,6 +254,64 @@ func TestLookingBack(t *testing.T) {
 	}
 }
 
+// Rules that come and go, and the room that they leave, disturb no other rule.
+func TestRulesComeAndGo(t *testing.T) {
+	quiet, busy := New(Config{Calendar: nyse}), New(Config{Calendar: nyse})
+	var want, got []string
+	for i, ev := range walk(9, 2500) {
+		ev(quiet, func(a *market.Alert) { want = append(want, a.ID) })
+		if i%50 == 0 { // before the event, as an edit at its offset would
+			for k := range 3 {
+				if err := busy.SetRule(market.Rule{Name: "guest", When: fmt.Sprintf(`sma("1m", %d) > 1 and rises_by(1, "%dm")`, 900+k+i%7, k+1)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_ = busy.SetRule(market.Rule{Name: "guest", Deleted: true})
+		}
+		ev(busy, func(a *market.Alert) {
+			if a.Rule != "guest" {
+				got = append(got, a.ID)
+			}
+		})
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Error("alerts differ")
+	}
+	if busy.size > places+4096+2*(quiet.size-places) {
+		t.Errorf("a symbol's memory has grown to %d floats, %d without guests", busy.size, quiet.size)
+	}
+}
+
+// A change of manners alone leaves what stands standing; a rule that is wrong
+// takes the one of its name out.
+func TestEdits(t *testing.T) {
+	e := New(Config{})
+	rule := market.Rule{Name: "r", When: "price > 100", Revision: 1}
+	var told []string
+	emit := func(a *market.Alert) { told = append(told, fmt.Sprint(a.State, a.Revision, a.Severity)) }
+	tick := func(price float64) { e.Tick(&market.Tick{Symbol: "A", Price: price, Time: 1e15}, emit) }
+	must := func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(e.SetRule(rule))
+	tick(101)
+	rule.Revision, rule.Severity = 2, market.Critical
+	must(e.SetRule(rule))
+	tick(102)
+	tick(99)
+	tick(101)
+	rule.When = "prize > 100"
+	if err := e.SetRule(rule); err == nil || !strings.Contains(err.Error(), "did you mean price") {
+		t.Error(err)
+	}
+	tick(99)
+	if fmt.Sprint(told) != "[firing 1 info resolved 2 critical firing 2 critical resolved 2 critical]" || len(e.Rules()) != 0 {
+		t.Error(told, e.Rules())
+	}
+}
+
 func FuzzLoadState(f *testing.F) {
 	e := New(Config{Calendar: nyse})
 	f.Add(e.AppendState(nil))

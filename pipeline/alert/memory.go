@@ -25,7 +25,7 @@ func (e *Engine) placeOf(q question) int {
 }
 
 func (e *Engine) begin(q question) *study {
-	st := &study{question: q, at: e.size}
+	st := &study{question: q, at: e.size, floats: q.size()}
 	e.studies[q] = st
 	e.size += q.size()
 	switch {
@@ -36,7 +36,7 @@ func (e *Engine) begin(q question) *study {
 	}
 	for _, s := range append([]*symbol{e.all}, e.order...) {
 		s.memory = append(s.memory, make([]float64, e.size-len(s.memory))...)
-		st.reset(s.memory[st.at : st.at+q.size()])
+		st.reset(s.memory[st.at : st.at+st.floats])
 	}
 	return st
 }
@@ -90,14 +90,14 @@ func (e *Engine) compact() {
 	for _, s := range append([]*symbol{e.all}, e.order...) {
 		memory := append(make([]float64, 0, e.size-e.unused), s.memory[:places]...)
 		for _, st := range studies {
-			memory = append(memory, s.memory[st.at:st.at+st.size()]...)
+			memory = append(memory, s.memory[st.at:st.at+st.floats]...)
 		}
 		s.memory = memory
 	}
 	e.size, e.unused = places, 0
 	for _, st := range studies {
 		st.at = e.size
-		e.size += st.size()
+		e.size += st.floats
 	}
 	for _, r := range e.rules {
 		p, err := compile(r.rule, World{}, e.placeOf)

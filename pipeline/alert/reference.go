@@ -1,6 +1,10 @@
 package alert
 
-import "strings"
+import (
+	"fmt"
+	"io"
+	"strings"
+)
 
 // Entry describes a word of the language.
 type Entry struct {
@@ -82,6 +86,24 @@ func Reference() []Entry {
 		{"symbol", "symbol", "Names", "the symbol", `symbol == "AAPL" and price > 100`},
 		{"sector", "sector", "Names", "the symbol's sector", `sector != "Energy" and change("5m") < -3%`},
 	}
+}
+
+// WriteReference writes the language as Markdown, a table for each section.
+func WriteReference(w io.Writer) error {
+	var b strings.Builder
+	section := ""
+	for _, e := range Reference() {
+		if e.Section != section {
+			section = e.Section
+			fmt.Fprintf(&b, "\n### %s\n\n| Write | Means | Example |\n|---|---|---|\n", section)
+		}
+		signature := "`" + strings.ReplaceAll(e.Signature, ", "+e.Name, "`, `"+e.Name) + "`"
+		fmt.Fprintf(&b, "| %s | %s | `%s` |\n", signature, e.Help, e.Example)
+	}
+	if _, err := io.WriteString(w, strings.TrimPrefix(b.String(), "\n")); err != nil {
+		return fmt.Errorf("write the reference: %w", err)
+	}
+	return nil
 }
 
 // signature is how a word is written; empty where it is not known.

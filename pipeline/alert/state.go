@@ -36,17 +36,15 @@ func (e *Engine) AppendState(dst []byte) []byte {
 		w.question(st.question)
 	}
 	w.int(int64(len(e.rules)))
-	place := make(map[*armed]int, len(e.rules))
-	for i, r := range e.rules {
-		place[r] = i
+	for _, r := range e.rules {
 		w.bytes(market.EncodeRule(&r.rule))
 		w.bytes([]byte(r.paused))
 		w.flag(r.expired)
 	}
-	w.symbol(e.all, studies, place)
+	w.symbol(e.all, studies)
 	w.int(int64(len(e.order)))
 	for _, s := range e.order {
-		w.symbol(s, studies, place)
+		w.symbol(s, studies)
 	}
 	return w.dst
 }
@@ -98,7 +96,7 @@ func (e *Engine) load(r *reader) bool {
 		for _, q := range p.questions {
 			e.studies[q].uses++
 		}
-		e.rules = append(e.rules, &armed{Program: p, paused: paused, expired: expired})
+		e.rules = append(e.rules, &armed{Program: p, place: len(e.rules), paused: paused, expired: expired})
 	}
 	if len(studies) != len(e.studies) { // a rule asks for what was not kept
 		return false
@@ -170,13 +168,13 @@ func (w *writer) question(q question) {
 	w.bytes([]byte(q.model))
 }
 
-func (w *writer) symbol(s *symbol, studies []*study, place map[*armed]int) {
+func (w *writer) symbol(s *symbol, studies []*study) {
 	if s.name != "" {
 		w.bytes([]byte(s.name))
 	}
 	w.floats(s.memory[:places])
 	for _, st := range studies {
-		w.floats(s.memory[st.at : st.at+st.size()])
+		w.floats(s.memory[st.at : st.at+st.floats])
 	}
 	w.int(int64(s.dayFrom))
 	w.int(int64(s.dayTo))
@@ -186,7 +184,7 @@ func (w *writer) symbol(s *symbol, studies []*study, place map[*armed]int) {
 	w.int(int64(len(s.instances)))
 	for i := range s.instances {
 		in := &s.instances[i]
-		w.int(int64(place[in.rule]))
+		w.int(int64(in.rule.place))
 		w.floats(in.memory)
 		w.int(int64(in.phase))
 		w.int(int64(in.since))
@@ -281,7 +279,7 @@ func (r *reader) question() question {
 func (r *reader) symbol(e *Engine, s *symbol, studies []*study) {
 	r.floats(s.memory[:places])
 	for _, st := range studies {
-		m := s.memory[st.at : st.at+st.size()]
+		m := s.memory[st.at : st.at+st.floats]
 		r.floats(m)
 		if !st.sound(m) {
 			r.fail()
@@ -315,7 +313,7 @@ func (r *reader) symbol(e *Engine, s *symbol, studies []*study) {
 		in.phase = phase(at)
 		s.instances = append(s.instances, in)
 	}
-	s.list(e)
+	s.list()
 }
 
 // sound says whether the places that a study's memory keeps lie within it.

@@ -14,8 +14,9 @@ import (
 // copy and an update touches one run of bytes.
 type study struct {
 	question
-	at   int // of its first float in the symbol's memory
-	uses int // rules that ask for it
+	at     int // of its first float in the symbol's memory
+	floats int // that it needs there
+	uses   int // rules that ask for it
 }
 
 // question identifies a study.
