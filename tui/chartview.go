@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"context"
 	"encoding/json"
 	"math"
 	"slices"
@@ -534,48 +533,6 @@ func (v *chartView) goTo(text string) {
 	v.jump(at)
 }
 
-// parseMoment reads a date, a time, both, or a span before now, in a zone.
-func parseMoment(text string, now market.Time, zone *time.Location) (market.Time, bool) {
-	text = strings.TrimSpace(text)
-	if back, ok := strings.CutPrefix(text, "-"); ok {
-		if days, is := strings.CutSuffix(back, "d"); is {
-			if d, err := time.ParseDuration(days + "h"); err == nil {
-				return now.Add(-24 * d), true
-			}
-		}
-		if d, err := time.ParseDuration(back); err == nil {
-			return now.Add(-d), true
-		}
-		return 0, false
-	}
-	local := now.Std().In(zone)
-	for _, layout := range []string{"15:04", "15:04:05"} {
-		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
-			at := time.Date(local.Year(), local.Month(), local.Day(), t.Hour(), t.Minute(), t.Second(), 0, zone)
-			if at.After(local) {
-				at = at.AddDate(0, 0, -1)
-			}
-			return market.At(at), true
-		}
-	}
-	for _, layout := range []string{"2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02T15:04", "2006-01-02", "2 Jan 2006", "2006-01"} {
-		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
-			return market.At(t), true
-		}
-	}
-	for _, layout := range []string{"01-02 15:04", "2 Jan 15:04", "01-02", "2 Jan"} {
-		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
-			at := time.Date(local.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), 0, 0, zone)
-			if at.After(local) {
-				at = at.AddDate(-1, 0, 0)
-			}
-			return market.At(at), true
-		}
-	}
-	t, err := market.ParseTime(text)
-	return t, err == nil && len(text) > 9
-}
-
 // chartKept is what of the chart survives.
 type chartKept struct {
 	Style    chart.Style `json:"style"`
@@ -599,58 +556,6 @@ func (v *chartView) Restore(data []byte) {
 	v.compared = slices.DeleteFunc(k.Compared, func(s string) bool { return !market.ValidSymbol(s) })
 	v.compared = v.compared[:min(len(v.compared), comparedMost)]
 	v.end, v.cross, v.goal = 0, 0, 0
-}
-
-// forecasts are what is known of the symbol's forecasts beyond the board's.
-type forecasts struct {
-	symbol  string
-	list    []market.Prediction
-	request int
-	asked   time.Time
-	version int
-}
-
-type predictionsCame struct {
-	request int
-	list    []market.Prediction
-	err     error
-}
-
-// predictionsEvery is how often the record is read anew.
-const predictionsEvery = 60 * time.Second
-
-// want asks for the forecasts of the last days, once a minute.
-func (p *forecasts) want(d *Desk, on studies) {
-	source := d.Data.Predictions
-	if on&studyPredictions == 0 || source == nil || p.request != 0 && d.Now().Sub(p.asked) < predictionsEvery {
-		return
-	}
-	if p.symbol == d.Symbol && d.Now().Sub(p.asked) < predictionsEvery {
-		return
-	}
-	if p.symbol != d.Symbol {
-		p.symbol, p.list = d.Symbol, nil
-		p.version++
-	}
-	p.request, p.asked = d.Request(), d.Now()
-	request, symbol, to := p.request, d.Symbol, d.Clock().Add(time.Minute)
-	d.Post(tea.Cmd(func() tea.Msg {
-		ctx, cancel := context.WithTimeout(context.Background(), fetchWithin)
-		defer cancel()
-		list, err := source.Predictions(ctx, symbol, to.Add(-72*time.Hour), to)
-		return predictionsCame{request, list, err}
-	}))
-}
-
-func (p *forecasts) take(m predictionsCame) {
-	if m.request != p.request {
-		return
-	}
-	p.request = 0
-	if m.err == nil {
-		p.list = m.list
-		p.version++
-	}
 }
 
 func plainPrice(v float64) string {
