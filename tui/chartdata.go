@@ -40,7 +40,7 @@ type series struct {
 	retry   time.Time // no question before
 	gap     time.Time // when a gap before the newest bars was last asked for
 
-	version int // rises with every change
+	version int // of the store's changes, the last to these bars
 	seen    stamp
 	used    int
 }
@@ -62,6 +62,7 @@ type barStore struct {
 	desk  *Desk
 	all   map[string]*series
 	clock int
+	count int // of changes
 	buf   []market.Bar
 }
 
@@ -105,6 +106,12 @@ func (b *barStore) series(symbol string, i market.Interval) *series {
 	}
 	b.follow(s)
 	return s
+}
+
+// changed marks the bars as new to whoever drew them.
+func (b *barStore) changed(s *series) {
+	b.count++
+	s.version = b.count
 }
 
 // peek is series without a question to the history.
@@ -155,7 +162,7 @@ func (b *barStore) wantAt(s *series, at market.Time) {
 func (b *barStore) wantNow(s *series) {
 	if s.detached {
 		s.bars, s.detached, s.loaded, s.exhausted, s.seen = nil, false, false, false, stamp{}
-		s.version++
+		b.changed(s)
 		b.ask(s, askNewest, 0)
 		b.follow(s)
 	}
@@ -236,7 +243,7 @@ func (b *barStore) take(m barsCame) {
 		b.desk.dirty = true
 		return
 	}
-	s.version++
+	b.changed(s)
 	b.desk.dirty = true
 	switch m.kind {
 	case askNewest:
@@ -311,7 +318,7 @@ func (b *barStore) follow(s *series) {
 	if len(fresh) == 0 {
 		return
 	}
-	s.version++
+	b.changed(s)
 	if n := len(s.bars); n > 0 {
 		length := s.interval.Length()
 		if s.loaded && s.interval < market.Day && fresh[0].Time.Sub(s.bars[n-1].Time) > length && !s.busy() &&

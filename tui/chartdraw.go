@@ -23,14 +23,16 @@ func (v *chartView) View(w, h int) string {
 	if h >= 12 {
 		v.board.figures(c)
 	}
-	s := v.series()
-	margin := 1
-	p := v.picture(s, w-margin, max(c.left()-1, 1))
+	s := d.bars.peek(d.Symbol, d.Interval)
+	if s == nil {
+		s = &series{symbol: d.Symbol, interval: d.Interval} // asked for with the next tick
+	}
+	p := v.picture(s, w-1, max(c.left()-1, 1))
 	v.legend(c, s, p)
 	if p.layout.Columns == 0 {
 		v.empty(c, s)
 	} else {
-		c.grid(p.grid, margin)
+		c.block(p.text)
 	}
 	out := c.String()
 	if v.list {
@@ -62,7 +64,7 @@ func (v *chartView) picture(s *series, w, h int) *picture {
 	q := d.Frame.Quote(d.Symbol)
 	key := pictureKey{symbol: d.Symbol, interval: d.Interval, width: w, height: h, theme: d.Theme, version: s.version,
 		end: v.end, cross: v.cross, style: v.style, axis: v.axis, zoom: v.zoom, on: v.on, zone: d.Zone(),
-		predictions: v.predictions.version, compared: strings.Join(v.compared, " ")}
+		predictions: v.predictions.version, model: v.model, compared: strings.Join(v.compared, " ")}
 	if q != nil {
 		key.last, key.level, key.alerts, key.firing = q.Last, q.Reference, q.AlertTime, int(q.Alerts)
 		key.first, key.count = q.Predicted.Bar, int(q.Predicted.Horizon)
@@ -73,7 +75,7 @@ func (v *chartView) picture(s *series, w, h int) *picture {
 		}
 	}
 	p := &v.drawn
-	if key == p.key && p.grid != nil {
+	if key == p.key && p.text != "" {
 		return p
 	}
 	c := chart.Chart{Interval: d.Interval, Zone: d.Zone(), ZoneName: zoneName(d.Zone(), d.Clock().Std()), Decimals: 2, Style: v.style, Axis: v.axis, Zoom: v.zoomed(),
@@ -82,9 +84,9 @@ func (v *chartView) picture(s *series, w, h int) *picture {
 	c.Session = calendar.Session
 	end := v.endIndex(s)
 	c.Bars = s.bars[:end]
-	atNow := end == len(s.bars) && !s.detached
+	atNow := end == len(s.bars) && !s.detached // else what is newest lies beyond the edge
 	if atNow && v.on&studyPredictions != 0 && len(s.bars) > 0 {
-		c.Band = bandOf(d, q, s.bars[end-1])
+		c.Band = bandOf(d, q, s.bars[end-1], v.model)
 		c.Ahead = aheadOf(c.Band, s.bars[end-1].Time, d.Interval, c.Zoom)
 	}
 	quoteOn(&c, q, atNow)
@@ -105,13 +107,17 @@ func (v *chartView) picture(s *series, w, h int) *picture {
 	}
 	if comparing {
 		for i, symbol := range v.compared {
-			o := d.bars.series(symbol, d.Interval)
-			c.Compared = append(c.Compared, chart.Line{Name: symbol, Ink: chart.Other1 + chart.Ink(i), Values: closesAt(c.Bars, o.bars)})
+			var closes []market.Bar
+			if o := d.bars.peek(symbol, d.Interval); o != nil {
+				closes = o.bars
+			}
+			c.Compared = append(c.Compared, chart.Line{Name: symbol, Ink: chart.Other1 + chart.Ink(i), Values: closesAt(c.Bars, closes)})
 		}
 		c.Band, c.Ahead, c.Level = nil, 0, 0
 	}
 	c.Marks = v.marks(s, start, end)
-	p.grid, p.layout = c.Draw(w, h)
+	g, layout := c.Draw(w, h)
+	p.layout, p.text = layout, painted(d.Theme, g, w+1, 1)
 	p.key, p.bars, p.offset, p.panes = key, c.Bars, start, c.Panes
 	p.lines = append(slices.Clone(c.Overlays), c.Compared...)
 	return p
@@ -135,15 +141,37 @@ func quoteOn(c *chart.Chart, q *live.Quote, atNow bool) {
 	}
 }
 
-// bandOf is the newest forecast of a symbol: all horizons of one model.
-func bandOf(d *Desk, q *live.Quote, last market.Bar) *chart.Band {
+// modelsOf are the models that have forecasts of a symbol, by name.
+func modelsOf(d *Desk, symbol string) []string {
+	var out []string
+	for _, p := range d.Data.Board.Predictions(nil, symbol) {
+		if name := modelName(&p); !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func modelName(p *market.Prediction) string { return p.Model + " " + p.Version }
+
+// bandOf is the newest forecast of a symbol: all horizons of one model; of
+// the one that spoke last where model is "" or has no forecast.
+func bandOf(d *Desk, q *live.Quote, last market.Bar, model string) *chart.Band {
 	if q == nil || q.Predicted.Model == "" {
 		return nil
 	}
+	all := d.Data.Board.Predictions(nil, q.Symbol)
 	newest := q.Predicted
+	found := false
+	for _, p := range all {
+		if modelName(&p) == model && (!found || p.Bar > newest.Bar) {
+			newest, found = p, true
+		}
+	}
 	var list []market.Prediction
-	for _, p := range d.Data.Board.Predictions(nil, q.Symbol) {
-		if p.Model == newest.Model && p.Version == newest.Version && p.Bar == newest.Bar && target(&p) > last.Time {
+	for _, p := range all {
+		if modelName(&p) == modelName(&newest) && p.Bar == newest.Bar && target(&p) > last.Time {
 			list = append(list, p)
 		}
 	}

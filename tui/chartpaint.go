@@ -17,36 +17,48 @@ var chartRoles = [chart.Inks]Role{
 }
 
 // grid writes a chart's cells, one line a row. Extended hours have the ground
-// of the bars, as far as the terminal has a quiet one.
+// of the bars, as far as the terminal has a quiet one. All runes of a chart
+// are one cell wide, which is why they need no measuring.
 func (c *canvas) grid(g *chart.Grid, margin int) {
-	var run []byte
 	for y := range g.Height {
 		if c.full() {
 			return
 		}
 		c.gap(margin)
 		row := g.Row(y)
-		for x := 0; x < len(row); {
-			first := row[x]
-			run = run[:0]
-			for x < len(row) && row[x].Shaded == first.Shaded && (row[x].Ink == first.Ink || row[x].Rune == 0) {
-				r := row[x].Rune
-				if r == 0 {
-					r = ' '
+		row = row[:min(len(row), c.room())]
+		for i := range row {
+			cell := &row[i]
+			switch {
+			case cell.Rune != 0:
+				ink := chartRoles[cell.Ink].On(Plain)
+				if cell.Shaded {
+					ink = ink.On(Bar)
 				}
-				run = utf8.AppendRune(run, r)
-				x++
+				if cell.Ink == chart.Strong {
+					ink = ink.Bold()
+				}
+				c.use(ink)
+				c.buf = utf8.AppendRune(c.buf, cell.Rune)
+			case cell.Shaded:
+				c.use(Text.On(Bar))
+				c.buf = append(c.buf, ' ')
+			default:
+				if c.inked && (c.ink>>4)&7 != Ink(Plain) || !c.inked {
+					c.use(Text.On(Plain))
+				}
+				c.buf = append(c.buf, ' ')
 			}
-			ground := Plain
-			if first.Shaded {
-				ground = Bar
-			}
-			ink := chartRoles[first.Ink].On(ground)
-			if first.Ink == chart.Strong {
-				ink = ink.Bold()
-			}
-			c.put(ink, string(run))
 		}
+		c.x += len(row)
 		c.end()
 	}
+}
+
+// painted is a chart's lines as they go to the screen, kept while nothing in
+// them changes.
+func painted(t *Theme, g *chart.Grid, w, margin int) string {
+	c := newCanvas(t, w, g.Height)
+	c.grid(g, margin)
+	return c.String()
 }

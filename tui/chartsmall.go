@@ -13,8 +13,11 @@ type smallChart struct {
 	desk  *Desk
 	style chart.Style
 	drawn smallKey
-	grid  *chart.Grid
+	text  string // as it goes to the screen
 }
+
+// smallSpan is how many bars the narrowest charts show at least.
+const smallSpan = 60
 
 type smallKey struct {
 	symbol        string
@@ -67,19 +70,24 @@ func (s *smallChart) draw(c *canvas, symbol string, w, h int, axes bool) {
 	if q != nil {
 		key.last, key.level, key.predicted, key.horizon = q.Last, q.Reference, q.Predicted.Bar, q.Predicted.Horizon
 	}
-	if s.grid == nil || key != s.drawn {
+	if s.text == "" || key != s.drawn {
 		ch := chart.Chart{Bars: x.bars, Interval: d.Interval, Zone: d.Zone(), ZoneName: zoneName(d.Zone(), d.Clock().Std()), Decimals: 2,
 			Style: s.style, Zoom: chart.Zooms[chart.Natural], Volume: axes && h >= 12, Cross: -1,
 			Plain: d.Theme.Mode == NoColor, ASCII: d.Theme.ASCII, Session: d.Calendar(symbol).Session}
+		if !axes { // a span that says something, however narrow
+			for z := chart.Natural; z > 0 && (w-9)*ch.Zoom.Bars < min(smallSpan, len(x.bars)); z-- {
+				ch.Zoom = chart.Zooms[z-1]
+			}
+		}
 		quoteOn(&ch, q, !x.detached)
 		if axes {
-			ch.Band = bandOf(d, q, x.bars[len(x.bars)-1])
+			ch.Band = bandOf(d, q, x.bars[len(x.bars)-1], "")
 			ch.Ahead = aheadOf(ch.Band, x.bars[len(x.bars)-1].Time, d.Interval, ch.Zoom)
 		} else {
 			ch.Level = 0
 		}
-		s.grid, _ = ch.Draw(w, h)
-		s.drawn = key
+		g, _ := ch.Draw(w, h)
+		s.text, s.drawn = painted(d.Theme, g, w+1, 1), key
 	}
-	c.grid(s.grid, 1)
+	c.block(s.text)
 }

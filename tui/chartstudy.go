@@ -35,11 +35,11 @@ var studyNames = [...]struct {
 }{
 	{studyVolume, "volume", "volume", "", chart.Blank},
 	{studySMA20, "sma20", "SMA 20", "mean of 20 closes", chart.Study1},
-	{studySMA50, "sma50", "SMA 50", "mean of 50 closes", chart.Study2},
+	{studySMA50, "sma50", "SMA 50", "mean of 50 closes", chart.Study4},
 	{studyEMA12, "ema12", "EMA 12", "exponential, 12 bars", chart.Study3},
-	{studyEMA26, "ema26", "EMA 26", "exponential, 26 bars", chart.Study4},
-	{studyVWAP, "vwap", "VWAP", "by volume, since the session began", chart.Study3},
-	{studyBollinger, "bollinger", "Bollinger 20 2", "mean ± 2 deviations", chart.Study2},
+	{studyEMA26, "ema26", "EMA 26", "exponential, 26 bars", chart.Study1},
+	{studyVWAP, "vwap", "VWAP", "by volume, since the session began", chart.Study2},
+	{studyBollinger, "bollinger", "Bollinger 20 2", "mean ± 2 deviations", chart.Study3},
 	{studyRSI, "rsi", "RSI 14", "relative strength", chart.Study1},
 	{studyMACD, "macd", "MACD 12 26 9", "and its signal", chart.Study1},
 	{studyAlerts, "alerts", "alerts", "marked at their bars", chart.Alarm},
@@ -70,16 +70,16 @@ func study(on studies, bars []market.Bar, calendar *market.Calendar) (overlays [
 		closes("SMA 20", chart.Study1, indicator.NewSMA(20).Next)
 	}
 	if on&studySMA50 != 0 {
-		closes("SMA 50", chart.Study2, indicator.NewSMA(50).Next)
+		closes("SMA 50", chart.Study4, indicator.NewSMA(50).Next)
 	}
 	if on&studyEMA12 != 0 {
 		closes("EMA 12", chart.Study3, indicator.NewEMA(12).Next)
 	}
 	if on&studyEMA26 != 0 {
-		closes("EMA 26", chart.Study4, indicator.NewEMA(26).Next)
+		closes("EMA 26", chart.Study1, indicator.NewEMA(26).Next)
 	}
 	if on&studyVWAP != 0 && n > 0 && bars[0].Interval < market.Day {
-		l, v := line("VWAP", chart.Study3), indicator.VWAP{}
+		l, v := line("VWAP", chart.Study2), indicator.VWAP{}
 		for i := range bars {
 			l.Values[i] = v.Next(&bars[i], calendar.Day(bars[i].Time))
 		}
@@ -87,7 +87,7 @@ func study(on studies, bars []market.Bar, calendar *market.Calendar) (overlays [
 	}
 	if on&studyBollinger != 0 {
 		b := indicator.NewBollinger(20, 2)
-		upper, lower := line("Bollinger", chart.Study2), line("", chart.Study2)
+		upper, lower := line("Bollinger", chart.Study3), line("", chart.Study3)
 		for i := range bars {
 			upper.Values[i], _, lower.Values[i] = b.Next(bars[i].Close)
 		}
@@ -98,7 +98,7 @@ func study(on studies, bars []market.Bar, calendar *market.Calendar) (overlays [
 		for i := range bars {
 			l.Values[i] = r.Next(bars[i].Close)
 		}
-		panes = append(panes, chart.Pane{Name: "RSI 14", Lines: []chart.Line{l}, Low: 0, High: 100, Guides: []float64{30, 70}})
+		panes = append(panes, chart.Pane{Name: "RSI 14", Lines: []chart.Line{l}, Low: 10, High: 90, Guides: []float64{30, 70}})
 	}
 	if on&studyMACD != 0 {
 		m := indicator.NewMACD(12, 26, 9)

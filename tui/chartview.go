@@ -1,7 +1,6 @@
 package tui
 
 import (
-	"context"
 	"encoding/json"
 	"math"
 	"slices"
@@ -25,6 +24,7 @@ type chartView struct {
 	zoom     int // in chart.Zooms
 	on       studies
 	compared []string
+	model    string // whose forecast is drawn; "" is the one that spoke last
 
 	end   market.Time // time of the bar at the right edge; 0 follows the newest
 	cross market.Time // of the bar under the cross-hair; 0 is none
@@ -40,7 +40,7 @@ type chartView struct {
 // picture is the chart as drawn last, and what it was drawn from.
 type picture struct {
 	key    pictureKey
-	grid   *chart.Grid
+	text   string // as it goes to the screen
 	layout chart.Layout
 	bars   []market.Bar // that the grid was made of
 	offset int          // of them in the series
@@ -49,25 +49,26 @@ type picture struct {
 }
 
 type pictureKey struct {
-	symbol         string
-	interval       market.Interval
-	width, height  int
-	theme          *Theme
-	version        int
-	others         int
-	end, cross     market.Time
-	style          chart.Style
-	axis           chart.Axis
-	zoom           int
-	on             studies
-	zone           *time.Location
-	last, level    float64
-	alerts         market.Time
-	firing         int
-	predictions    int
-	compared       string
-	first          market.Time
-	count, touched int
+	symbol        string
+	interval      market.Interval
+	width, height int
+	theme         *Theme
+	version       int
+	others        int
+	end, cross    market.Time
+	style         chart.Style
+	axis          chart.Axis
+	zoom          int
+	on            studies
+	zone          *time.Location
+	last, level   float64
+	alerts        market.Time
+	firing        int
+	predictions   int
+	compared      string
+	model         string
+	first         market.Time
+	count         int
 }
 
 func newChartView(d *Desk, b *board) *chartView {
@@ -169,7 +170,7 @@ func (v *chartView) tick() {
 	s := v.series()
 	for _, c := range v.compared {
 		o := d.bars.series(c, d.Interval)
-		if len(s.bars) > 0 && len(o.bars) > 0 && o.bars[0].Time > s.bars[max(v.drawn.layout.From+v.drawn.offset-1, 0)].Time {
+		if first := v.endIndex(s) - v.shown(); len(s.bars) > 0 && len(o.bars) > 0 && o.bars[0].Time > s.bars[min(max(first, 0), len(s.bars)-1)].Time {
 			d.bars.wantOlder(o)
 		}
 	}
@@ -247,7 +248,18 @@ func (v *chartView) keepPlace() {
 	v.tick()
 }
 
-func (v *chartView) zoomed() chart.Zoom { return chart.Zooms[min(max(v.zoom, 0), len(chart.Zooms)-1)] }
+// zoomed is the zoom as it is drawn: closer than asked for where the record
+// is so short that it would fill less than half the chart.
+func (v *chartView) zoomed() chart.Zoom {
+	z := min(max(v.zoom, 0), len(chart.Zooms)-1)
+	s := v.desk.bars.peek(v.desk.Symbol, v.desk.Interval)
+	if s != nil && s.exhausted && s.interval >= market.Hour && v.zoom >= chart.Natural {
+		for z+1 < len(chart.Zooms) && len(s.bars)*chart.Zooms[z+1].Cells <= v.desk.Width-24 {
+			z++
+		}
+	}
+	return chart.Zooms[z]
+}
 
 // indexAt is the last bar that begins at or before t; -1 where there is none.
 func indexAt(bars []market.Bar, t market.Time) int {
@@ -310,15 +322,24 @@ func (v *chartView) do(a Action) {
 		v.style = 1 - v.style
 	case Indicators:
 		v.list = true
+	case NextModel:
+		models := modelsOf(d, d.Symbol)
+		if len(models) == 0 {
+			d.Say(Muted, "no model has predicted "+d.Symbol+" yet")
+			break
+		}
+		v.model = models[(slices.Index(models, v.model)+1)%len(models)]
+		d.Say(Muted, "forecast of "+v.model)
 	case Compare:
 		d.Post(Prompt{"compare "})
 	case Filter:
 		d.Post(Prompt{"goto "})
-	case MoveDown, MoveUp, Favourite:
+	case MoveDown, MoveUp, Favourite, AlertMe:
+		before := d.Symbol
 		v.board.watch.Update(Do{a})
-		v.symbolChanged()
-	case AlertMe:
-		d.Say(Muted, "alerts are made in their view: 3")
+		if d.Symbol != before {
+			v.symbolChanged()
+		}
 	case Copy:
 		if i := v.crossIndex(s); i >= 0 {
 			b := &s.bars[i]
@@ -512,48 +533,6 @@ func (v *chartView) goTo(text string) {
 	v.jump(at)
 }
 
-// parseMoment reads a date, a time, both, or a span before now, in a zone.
-func parseMoment(text string, now market.Time, zone *time.Location) (market.Time, bool) {
-	text = strings.TrimSpace(text)
-	if back, ok := strings.CutPrefix(text, "-"); ok {
-		if days, is := strings.CutSuffix(back, "d"); is {
-			if d, err := time.ParseDuration(days + "h"); err == nil {
-				return now.Add(-24 * d), true
-			}
-		}
-		if d, err := time.ParseDuration(back); err == nil {
-			return now.Add(-d), true
-		}
-		return 0, false
-	}
-	local := now.Std().In(zone)
-	for _, layout := range []string{"15:04", "15:04:05"} {
-		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
-			at := time.Date(local.Year(), local.Month(), local.Day(), t.Hour(), t.Minute(), t.Second(), 0, zone)
-			if at.After(local) {
-				at = at.AddDate(0, 0, -1)
-			}
-			return market.At(at), true
-		}
-	}
-	for _, layout := range []string{"2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02T15:04", "2006-01-02", "2 Jan 2006", "2006-01"} {
-		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
-			return market.At(t), true
-		}
-	}
-	for _, layout := range []string{"01-02 15:04", "2 Jan 15:04", "01-02", "2 Jan"} {
-		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
-			at := time.Date(local.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), 0, 0, zone)
-			if at.After(local) {
-				at = at.AddDate(-1, 0, 0)
-			}
-			return market.At(at), true
-		}
-	}
-	t, err := market.ParseTime(text)
-	return t, err == nil && len(text) > 9
-}
-
 // chartKept is what of the chart survives.
 type chartKept struct {
 	Style    chart.Style `json:"style"`
@@ -561,10 +540,11 @@ type chartKept struct {
 	Zoom     int         `json:"zoom"`
 	Studies  studies     `json:"studies"`
 	Compared []string    `json:"compared,omitempty"`
+	Model    string      `json:"model,omitempty"`
 }
 
 // Keep and Restore how the chart looks.
-func (v *chartView) Keep() any { return chartKept{v.style, v.axis, v.zoom, v.on, v.compared} }
+func (v *chartView) Keep() any { return chartKept{v.style, v.axis, v.zoom, v.on, v.compared, v.model} }
 
 func (v *chartView) Restore(data []byte) {
 	k := chartKept{Zoom: chart.Natural, Studies: defaultStudies}
@@ -572,63 +552,10 @@ func (v *chartView) Restore(data []byte) {
 		return
 	}
 	v.style, v.axis, v.zoom = k.Style%2, k.Axis%3, min(max(k.Zoom, 0), len(chart.Zooms)-1)
-	v.on = k.Studies
+	v.on, v.model = k.Studies, k.Model
 	v.compared = slices.DeleteFunc(k.Compared, func(s string) bool { return !market.ValidSymbol(s) })
 	v.compared = v.compared[:min(len(v.compared), comparedMost)]
 	v.end, v.cross, v.goal = 0, 0, 0
-}
-
-// forecasts are what is known of the symbol's forecasts beyond the board's.
-type forecasts struct {
-	symbol  string
-	list    []market.Prediction
-	from    market.Time
-	request int
-	asked   time.Time
-	version int
-}
-
-type predictionsCame struct {
-	request int
-	list    []market.Prediction
-	err     error
-}
-
-// predictionsEvery is how often the record is read anew.
-const predictionsEvery = 60 * time.Second
-
-// want asks for the forecasts of the last days, once a minute.
-func (p *forecasts) want(d *Desk, on studies) {
-	source := d.Data.Predictions
-	if on&studyPredictions == 0 || source == nil || p.request != 0 && d.Now().Sub(p.asked) < predictionsEvery {
-		return
-	}
-	if p.symbol == d.Symbol && d.Now().Sub(p.asked) < predictionsEvery {
-		return
-	}
-	if p.symbol != d.Symbol {
-		p.symbol, p.list = d.Symbol, nil
-		p.version++
-	}
-	p.request, p.asked = d.Request(), d.Now()
-	request, symbol, to := p.request, d.Symbol, d.Clock().Add(time.Minute)
-	d.Post(tea.Cmd(func() tea.Msg {
-		ctx, cancel := context.WithTimeout(context.Background(), fetchWithin)
-		defer cancel()
-		list, err := source.Predictions(ctx, symbol, to.Add(-72*time.Hour), to)
-		return predictionsCame{request, list, err}
-	}))
-}
-
-func (p *forecasts) take(m predictionsCame) {
-	if m.request != p.request {
-		return
-	}
-	p.request = 0
-	if m.err == nil {
-		p.list = m.list
-		p.version++
-	}
 }
 
 func plainPrice(v float64) string {

@@ -105,9 +105,10 @@ func (d *demo) events() {
 	predict.Progress = 0.38
 	predict.Events = []live.Notice{{Time: at.Add(-456 * time.Second), Text: "model xgboost v3 promoted"}}
 	d.board.Status(predict)
-	for _, c := range d.names {
+	for i, c := range d.names {
+		p := d.price[i]
 		d.board.Prediction(market.Prediction{Symbol: c.Symbol, Model: "lstm", Version: "v3", Bar: at.Truncate(time.Minute).Add(-time.Minute), Horizon: 300,
-			Base: c.Price, Mean: c.Price * 1.001, Low: c.Price * 0.998, High: c.Price * 1.003})
+			Base: p, Mean: p * 1.001, Low: p * 0.998, High: p * 1.003})
 	}
 }
 

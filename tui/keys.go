@@ -121,7 +121,7 @@ var bindings = [...]binding{
 	{[]string{"enter"}, Enter, commandFocus | textFocus, "open", "open what is under the cursor", "moving"},
 	{[]string{"esc"}, Escape, commandFocus | textFocus, "back", "cancel, then back; nothing typed is lost", "moving"},
 
-	{[]string{"/"}, Filter, commandFocus, "filter", "filter as you type, by symbol or company", "finding"},
+	{[]string{"/"}, Filter, commandFocus, "filter", "filter as you type; on a chart go to a moment", "finding"},
 	{[]string{":"}, Command, commandFocus, "command", "command line: AAPL GP, apple, watch tech …", "finding"},
 	{[]string{"s"}, Sort, commandFocus, "sort", "sort by the next column", "finding"},
 	{[]string{"S"}, Reverse, commandFocus, "reverse", "reverse the order", "finding"},
@@ -139,7 +139,7 @@ var bindings = [...]binding{
 	{[]string{"m"}, NextModel, commandFocus, "model", "next model", "charts"},
 	{[]string{"M"}, NextHorizon, commandFocus, "horizon", "next horizon", "charts"},
 
-	{[]string{"space"}, Toggle, commandFocus, "acknowledge", "acknowledge, toggle", "working"},
+	{[]string{"space"}, Toggle, commandFocus, "acknowledge", "acknowledge, toggle; on charts candles or a line", "working"},
 	{[]string{"z"}, Snooze, commandFocus, "snooze", "snooze", "working"},
 	{[]string{"i"}, Silence, commandFocus, "silence", "silence", "working"},
 	{[]string{"e"}, Edit, commandFocus, "edit", "edit", "working"},

@@ -104,6 +104,7 @@ func views(d *Desk) []view {
 		{View3, "alerts", newAlerts(d)},
 		{View4, "sql", newSQL(d)},
 		{View6, "pipeline", newPipeline(d)},
+		{View7, "grid", newGridView(d, b)},
 	}
 }
 

@@ -49,6 +49,10 @@ const (
 	Bar                     // header and footer
 	Selection               // the row under the cursor, pop-ups
 	Caret                   // the cell under the text cursor
+	Rise                    // of the heat map
+	RiseFar
+	Fall
+	FallFar
 	grounds
 )
 
@@ -67,7 +71,7 @@ func (r Role) Bold() Ink { return Ink(r) | boldBit }
 func (i Ink) Bold() Ink { return i | boldBit }
 
 // On is the ink on another ground.
-func (i Ink) On(g Ground) Ink { return i&^(3<<4) | Ink(g)<<4 }
+func (i Ink) On(g Ground) Ink { return i&^(7<<4) | Ink(g)<<4 }
 
 // shade is one colour in each of the modes: hand-picked, since automatic
 // conversion turns the hairline teal, the band grey, and at 16 the accent
@@ -103,10 +107,11 @@ func darkPalette() palette {
 			Warn:     {0xe5c07b, 222, 11},
 			Study1:   {0xb08850, 137, 3},
 			Study2:   {0x9a86c8, 104, 5},
-			Study3:   {0x5b9aa8, 73, 6},
+			Study3:   {0x5a8ab0, 67, 6},
 			Study4:   {0xa8718f, 132, 13},
 		},
-		ground: [grounds]shade{noShade, {0x161b22, 234, plain}, {0x1b222c, 235, plain}},
+		ground: [grounds]shade{noShade, {0x161b22, 234, plain}, {0x1b222c, 235, plain}, noShade,
+			{0x15332a, 236, plain}, {0x1f5f49, 22, plain}, {0x3a2224, 236, plain}, {0x73363a, 52, plain}},
 	}
 }
 
@@ -126,10 +131,11 @@ func lightPalette() palette {
 			Warn:     {0xb35900, 130, 3},
 			Study1:   {0xa8823c, 136, 3},
 			Study2:   {0x7d63b8, 97, 5},
-			Study3:   {0x2f8090, 30, 6},
+			Study3:   {0x2f7fa0, 31, 6},
 			Study4:   {0xa8557f, 126, 13},
 		},
-		ground: [grounds]shade{noShade, {0xf0f3f6, 255, plain}, {0xe4ebf3, 254, plain}},
+		ground: [grounds]shade{noShade, {0xf0f3f6, 255, plain}, {0xe4ebf3, 254, plain}, noShade,
+			{0xdff3ea, 194, plain}, {0xaee0cb, 151, plain}, {0xfae3e2, 224, plain}, {0xf2bcb9, 217, plain}},
 	}
 }
 
@@ -142,12 +148,16 @@ func (p *palette) colourBlind(light bool) {
 		p.ink[Predict], p.ink[Band] = shade{0x7a3fbf, 91, 5}, shade{0xdccbf0, 183, 13}
 		p.ink[Warn] = shade{0x8a6d00, 58, 3}
 		p.ink[Accent] = shade{0x57606a, 240, 6}
+		p.ground[Rise], p.ground[RiseFar] = shade{0xdfecfa, 195, plain}, shade{0xb4d3f4, 153, plain}
+		p.ground[Fall], p.ground[FallFar] = shade{0xf8e8d6, 230, plain}, shade{0xf2cda4, 223, plain}
 		return
 	}
 	p.ink[Up], p.ink[UpDim] = shade{0x58a6ff, 75, 12}, shade{0x2a5a94, 25, 4}
 	p.ink[Down], p.ink[DownDim] = shade{0xf0883e, 208, 3}, shade{0x8f5426, 130, 3}
 	p.ink[Predict], p.ink[Band] = shade{0xb392f0, 141, 13}, shade{0x4a3a6b, 60, 5}
 	p.ink[Accent] = shade{0xe6d9b8, 187, 14}
+	p.ground[Rise], p.ground[RiseFar] = shade{0x17293f, 236, plain}, shade{0x254b7a, 24, plain}
+	p.ground[Fall], p.ground[FallFar] = shade{0x3a2a1a, 236, plain}, shade{0x7a4a22, 58, plain}
 	p.ink[Warn] = shade{0xf2e27a, 228, 11}
 }
 
@@ -181,6 +191,9 @@ func NewTheme(l Look) *Theme {
 		ink := &t.palette.ink
 		ink[Up], ink[Down] = ink[Down], ink[Up]
 		ink[UpDim], ink[DownDim] = ink[DownDim], ink[UpDim]
+		ground := &t.palette.ground
+		ground[Rise], ground[Fall] = ground[Fall], ground[Rise]
+		ground[RiseFar], ground[FallFar] = ground[FallFar], ground[RiseFar]
 	}
 	for g := range grounds {
 		for r := range roles {

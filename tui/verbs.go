@@ -58,6 +58,7 @@ var verbs = [...]verbSpec{
 	{"compare", "SYMBOLS | off", "chart symbols together, in per cent", 0},
 	{"goto", "DATE TIME | now", "chart a moment: 2026-11-20 14:30, 14:30, -2h", 1},
 	{"study", "NAMES", "indicators on or off: sma20 sma50 ema12 ema26 vwap bollinger rsi macd volume", 1},
+	{"grid", "LIST | SYMBOLS | NUMBER", "what the grid shows: a list, symbols, how many charts", 1},
 	{"zone", "exchange|utc|local", "time zone of clocks and axes", 1},
 	{"colours", "auto|dark|light|blind|normal|red-up|green-up", "palette", 1},
 	{"ascii", "on|off", "no glyphs beyond ASCII", 1},
@@ -240,6 +241,9 @@ func completions(text string, d *Desk) []choice {
 		}
 	case v.name == "watch", v.name == "add", v.name == "drop", v.name == "compare":
 		symbols()
+	case v.name == "grid":
+		options(d.groupNames...)
+		symbols()
 	case v.name == "study":
 		for i := range studyNames {
 			if strings.HasPrefix(studyNames[i].key, last) {
@@ -304,6 +308,9 @@ func (m *Model) verb(a ask) tea.Cmd {
 		}
 		m.retheme()
 		d.Keep()
+	case "grid":
+		m.show("grid")
+		return m.deliver(a)
 	case "compare", "goto", "study":
 		m.show("chart")
 		return m.deliver(a)

@@ -53,8 +53,8 @@ type instant struct {
 	time time.Time
 }
 
-// instants are those of the columns, and of the cells after the last one.
-func instants(cols []column, cells int, i market.Interval, z Zoom, zone *time.Location) []instant {
+// instants are those of the columns, and of some after the last one.
+func instants(cols []column, cells, after int, i market.Interval, z Zoom, zone *time.Location) []instant {
 	out := make([]instant, 0, len(cols)+8)
 	for _, c := range cols {
 		out = append(out, instant{c.x, c.time.Std().In(zone)})
@@ -63,13 +63,14 @@ func instants(cols []column, cells int, i market.Interval, z Zoom, zone *time.Lo
 		return out
 	}
 	last := cols[len(cols)-1]
-	for k := 1; ; k++ {
+	for k := 1; k <= after; k++ {
 		x := last.x + k*z.Cells
 		if x >= cells {
-			return out
+			break
 		}
 		out = append(out, instant{x, ahead(last.time, k, i, z).Std().In(zone)})
 	}
+	return out
 }
 
 func ahead(t market.Time, columns int, i market.Interval, z Zoom) market.Time {

@@ -16,8 +16,8 @@ var (
 	}
 	wide = [3][3]rune{
 		nothing: {0, '╵', '▀'},
-		wick:    {'╷', '│', '▀'},
-		body:    {'▄', '▄', '█'},
+		wick:    {'╷', '│', '█'},
+		body:    {'▄', '█', '█'},
 	}
 )
 
@@ -25,11 +25,25 @@ var (
 // is none (plain), rising ones are hollow.
 func (g *Grid) candle(r rect, c *column, cells int, s *scale, ascii, plain bool) {
 	ink := Up
-	if c.close < c.open {
+	if c.falls {
 		ink = Down
 	}
 	top, bottom := s.half(max(c.open, c.close), r.h), s.half(min(c.open, c.close), r.h)
 	high, low := s.half(c.high, r.h), s.half(c.low, r.h)
+	if cells >= 4 { // no glyph is half a body and half a wick: the body ends with a cell
+		if top%2 == 0 && high > top {
+			top--
+			if top < bottom {
+				top += 2
+			}
+		}
+		if bottom%2 == 1 && low < bottom {
+			bottom++
+			if bottom > top {
+				bottom -= 2
+			}
+		}
+	}
 	part := func(i int) int {
 		switch {
 		case i >= bottom && i <= top:
@@ -95,9 +109,9 @@ func (g *Grid) bar(r rect, x int, share float64, ink Ink, ascii bool) {
 	for row := 0; row < r.h && n > 0; row++ {
 		glyph := eighths[min(n, 8)]
 		if ascii {
-			glyph = '#'
+			glyph = ':'
 			if n < 4 {
-				glyph = '_'
+				glyph = '.'
 			}
 		}
 		g.put(r.x+x, r.y+r.h-1-row, glyph, ink)

@@ -41,7 +41,7 @@ type Mark struct {
 }
 
 // Band is a prediction ahead of the last bar: a line and an interval around
-// it, at rising times.
+// it, at rising times. It is drawn into the columns of Chart.Ahead.
 type Band struct {
 	Times           []market.Time
 	Mean, Low, High []float64
@@ -136,7 +136,7 @@ func (c *Chart) Draw(width, height int) (*Grid, Layout) {
 	if len(d.columns) == 0 {
 		return g, l
 	}
-	d.instants = instants(d.columns, plot, c.Interval, z, d.zone)
+	d.instants = instants(d.columns, plot, c.Ahead, c.Interval, z, d.zone)
 	d.all()
 	return g, l
 }
@@ -286,10 +286,10 @@ func (d *drawing) span(others [][]float64) (low, high float64) {
 			}
 		}
 	}
-	if c.Band != nil {
+	if c.Band != nil && c.Ahead > 0 {
 		for i := range c.Band.Times {
 			for _, v := range [...][]float64{c.Band.Mean, c.Band.Low, c.Band.High} {
-				if i < len(v) && v[i] > 0 {
+				if i < len(v) && finite(v[i]) && v[i] >= low0-3*room && v[i] <= high0+3*room {
 					take(v[i])
 				}
 			}
@@ -345,6 +345,7 @@ func (d *drawing) price(r rect) {
 		}
 	}
 	d.marks(r)
+	d.comparedTags(r, others)
 	if c.Last > 0 && d.gutter > 0 {
 		if row := s.row(c.Last, r.h); finite(row) {
 			ink := Strong
@@ -355,6 +356,19 @@ func (d *drawing) price(r rect) {
 				ink = Down
 			}
 			d.tag(r.y+r.h-1-int(math.Round(row)), s.tag(c.Last, c.Decimals), ink)
+		}
+	}
+}
+
+// comparedTags writes where the symbols compared stand, each in its ink; of
+// two in one place the first counts.
+func (d *drawing) comparedTags(r rect, others [][]float64) {
+	s := &d.scale
+	for i := len(others) - 1; i >= 0; i-- {
+		if v := others[i]; len(v) > 0 {
+			if row := s.row(v[len(v)-1], r.h); finite(row) {
+				d.tag(r.y+r.h-1-int(math.Round(row)), s.tag(v[len(v)-1], d.chart.Decimals), d.chart.Compared[i].Ink)
+			}
 		}
 	}
 }

@@ -32,6 +32,7 @@ type column struct {
 	time                   market.Time
 	open, high, low, close float64
 	volume                 float64
+	falls                  bool
 }
 
 // bucket numbers the columns on the time axis: bars of one bucket share a
@@ -97,6 +98,10 @@ func columns(bars []market.Bar, from, end int, i market.Interval, z Zoom, cells 
 		last = number
 		out = append(out, column{from: k, to: k + 1, time: b.Time, open: open, high: high, low: low, close: b.Close,
 			volume: float64(max(b.Volume, 0))})
+	}
+	for k := range out { // a bar that ends where it began is coloured by the one before
+		c := &out[k]
+		c.falls = c.close < c.open || c.close == c.open && k > 0 && c.close < out[k-1].close
 	}
 	if n := cells / z.Cells; len(out) > n {
 		out = out[len(out)-n:]

@@ -2,6 +2,7 @@ package chart
 
 import (
 	"math"
+	"slices"
 	"unicode/utf8"
 
 	"tapedeck/pipeline/market"
@@ -9,13 +10,10 @@ import (
 
 // volume draws the volume of the columns, the highest as tall as the area.
 func (d *drawing) volume(r rect) {
-	top := 0.0
-	for _, k := range d.columns {
-		top = max(top, k.volume)
-	}
+	top := d.volumeTop()
 	for _, k := range d.columns {
 		ink := UpDim
-		if k.close < k.open {
+		if k.falls {
 			ink = DownDim
 		}
 		share := 0.0
@@ -37,6 +35,22 @@ func (d *drawing) volume(r rect) {
 	if r.h > 1 {
 		d.axisLabel(r.y+r.h-1, "volume")
 	}
+}
+
+// volumeTop is the volume that fills the area: the highest, but not so high
+// that a single burst presses all others flat.
+func (d *drawing) volumeTop() float64 {
+	sorted := make([]float64, 0, len(d.columns))
+	for _, k := range d.columns {
+		sorted = append(sorted, k.volume)
+	}
+	slices.Sort(sorted)
+	n := len(sorted)
+	top := sorted[n-1]
+	if usual := sorted[n*9/10]; n >= 20 && usual > 0 {
+		top = min(top, 4*usual)
+	}
+	return top
 }
 
 // pane draws an oscillator.
@@ -91,12 +105,66 @@ func (d *drawing) pane(p *Pane, r rect) {
 	if histogram != nil {
 		d.histogram(r, &s, histogram)
 	}
+	rows := r.h
+	if !d.chart.ASCII {
+		rows *= 4
+	}
 	traces := make([]trace, 0, len(lines))
 	for i := len(lines) - 1; i >= 0; i-- {
 		v := lines[i]
-		traces = append(traces, trace{spread(d.columns, d.plot, func(k int) float64 { return s.row(v[k], r.h) }), p.Lines[i].Ink})
+		traces = append(traces, trace{spread(d.columns, d.plot, func(k int) float64 {
+			if !finite(v[k]) {
+				return math.NaN()
+			}
+			return s.row(min(max(v[k], low), high), rows)
+		}), p.Lines[i].Ink})
 	}
-	d.grid.traces(r, d.chart.ASCII, traces)
+	if d.chart.ASCII {
+		d.grid.traces(r, true, traces)
+	} else {
+		d.grid.dots(r, traces)
+	}
+}
+
+// dots draws lines in Braille patterns, four rows of dots a cell: an
+// oscillator has few lines of text for many values.
+func (g *Grid) dots(r rect, lines []trace) {
+	const blank = 0x2800
+	left := [...]rune{0x40, 0x04, 0x02, 0x01} // from the bottom
+	right := [...]rune{0x80, 0x20, 0x10, 0x08}
+	set := func(x, row int, bits *[4]rune, ink Ink) {
+		c := g.at(r.x+x, r.y+r.h-1-row/4)
+		if c == nil || row < 0 || row >= 4*r.h {
+			return
+		}
+		if c.Rune < blank || c.Rune > blank+0xff || c.Ink != ink {
+			c.Rune = blank
+		}
+		c.Rune, c.Ink = c.Rune|bits[row%4], ink
+	}
+	for _, l := range lines {
+		before, some := 0, false
+		for x, v := range l.rows {
+			if !finite(v) {
+				some = false
+				continue
+			}
+			row := int(math.Round(v))
+			if !some {
+				before, some = row, true
+			}
+			// The left half of the cell leads from the value before, the right
+			// half is the cell's own.
+			middle := (before + row) / 2
+			for y := min(before, middle); y <= max(before, middle); y++ {
+				set(x, y, &left, l.ink)
+			}
+			for y := min(middle, row); y <= max(middle, row); y++ {
+				set(x, y, &right, l.ink)
+			}
+			before = row
+		}
+	}
 }
 
 // histogram draws half-cell bars from the middle of the area up and down.
@@ -167,7 +235,7 @@ func compact(v float64) string {
 // band draws a prediction ahead of the last bar: an area, and its mean dashed.
 func (d *drawing) band(r rect) {
 	b, s := d.chart.Band, &d.scale
-	if b == nil || len(b.Times) == 0 || d.to != len(d.chart.Bars) {
+	if b == nil || len(b.Times) == 0 || d.chart.Ahead == 0 || d.to != len(d.chart.Bars) {
 		return
 	}
 	last := d.columns[len(d.columns)-1]
@@ -209,7 +277,9 @@ func (d *drawing) band(r rect) {
 		for row := low; row <= high; row++ {
 			d.grid.put(r.x+x, r.y+r.h-1-row, fill, Interval)
 		}
-		d.grid.put(r.x+x, r.y+r.h-1-mean, dash(d.chart.ASCII), Mean)
+		if m := s.forward(at(p.mean, q.mean)); m >= s.low && m <= s.high {
+			d.grid.put(r.x+x, r.y+r.h-1-mean, dash(d.chart.ASCII), Mean)
+		}
 	}
 }
 
