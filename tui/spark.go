@@ -7,17 +7,12 @@ var levels = [...]string{" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "
 
 // spark draws closes as an area of the given width and one line's height:
 // each column the mean of its share of the values, the lowest an eighth of a
-// cell, the highest a whole one. Fewer values than columns begin further right.
+// cell, the highest seven: lines one below the other do not run together. 0 is
+// no value. Fewer values than columns begin further right.
 func spark(values []float32, columns int, dst []uint16) []uint16 {
-	return area(values, columns, 1, dst)
-}
-
-// area is spark over several lines: each column's height in eighths, 0 where
-// there is no value.
-func area(values []float32, columns, lines int, dst []uint16) []uint16 {
 	dst = dst[:0]
 	n := len(values)
-	if columns <= 0 || lines <= 0 {
+	if columns <= 0 {
 		return dst
 	}
 	if n == 0 {
@@ -43,9 +38,9 @@ func area(values []float32, columns, lines int, dst []uint16) []uint16 {
 		v := mean(i)
 		low, high = min(low, v), max(high, v)
 	}
-	top := float32(8*lines - 1)
+	const top = 6 // eighths above the lowest
 	for i := range used {
-		h := top / 2
+		h := float32(top) / 2
 		if high > low {
 			h = (mean(i) - low) / (high - low) * top
 		}
