@@ -258,16 +258,13 @@ func TestLooks(t *testing.T) {
 	}
 }
 
-func TestAreaSpansItsHeight(t *testing.T) {
+func TestSparkSpansItsHeight(t *testing.T) {
 	values := make([]float32, 60)
 	for i := range values {
 		values[i] = float32(i)
 	}
-	for _, lines := range []int{1, 3, 47, 200} {
-		h := area(values, 60, lines, nil)
-		if h[0] != 1 || int(h[59]) != 8*lines {
-			t.Errorf("%d lines: from %d to %d", lines, h[0], h[59])
-		}
+	if h := spark(values, 60, nil); h[0] != 1 || h[59] != 7 {
+		t.Errorf("from %d to %d", h[0], h[59])
 	}
 	if h := spark([]float32{5, 5}, 4, nil); h[0] != 0 || h[2] == 0 || h[2] != h[3] {
 		t.Errorf("a flat line gives %v", h)
