@@ -42,10 +42,13 @@ func DDL(l Layout, location string, engine Engine, since string) (string, error)
 	return "", fmt.Errorf("%q is no engine that tables can be declared for; athena and trino are", engine)
 }
 
-// SchemaDDL writes the statement that makes the database.
+// SchemaDDL writes the statement that makes the database, and for Trino, as a
+// comment, what its catalog must be told.
 func SchemaDDL(engine Engine) string {
 	if engine == TrinoEngine {
-		return "CREATE SCHEMA IF NOT EXISTS " + Schema
+		return "-- Hours without rows have no file: the catalog needs hive.ignore-absent-partitions=true,\n" +
+			"-- or SET SESSION hive.ignore_absent_partitions = true.\n" +
+			"CREATE SCHEMA IF NOT EXISTS " + Schema
 	}
 	return "CREATE DATABASE IF NOT EXISTS " + Schema
 }
