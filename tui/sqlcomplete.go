@@ -38,20 +38,19 @@ const sqlChoicesShown = 8
 // sqlFunctions are the functions that analysts of a tape reach for, with what
 // they take.
 var sqlFunctions = [...][2]string{
-	{"abs", "(number)"}, {"approx_count_distinct", "(value)"}, {"approx_quantile", "(value, share)"}, {"arg_max", "(value, by): value where by is largest"},
-	{"arg_min", "(value, by): value where by is smallest"}, {"array_agg", "(value order by …)"}, {"avg", "(value)"}, {"ceil", "(number)"},
-	{"coalesce", "(value, …): the first that is not null"}, {"concat", "(text, …)"}, {"contains", "(text, part)"}, {"corr", "(y, x)"}, {"count", "(*)"},
-	{"covar_samp", "(y, x)"}, {"cume_dist", "() over (…)"}, {"date_diff", "('minute', from, to)"}, {"date_part", "('hour', time)"},
-	{"date_trunc", "('minute', time)"}, {"dense_rank", "() over (…)"}, {"epoch", "(time): seconds since 1970"}, {"epoch_ms", "(time)"},
-	{"exp", "(number)"}, {"first", "(value order by …)"}, {"first_value", "(value) over (…)"}, {"floor", "(number)"}, {"greatest", "(value, …)"},
-	{"histogram", "(value)"}, {"kurtosis", "(value)"}, {"lag", "(value, 1) over (…)"}, {"last", "(value order by …)"}, {"last_value", "(value) over (…)"},
-	{"lead", "(value, 1) over (…)"}, {"least", "(value, …)"}, {"length", "(text)"}, {"list", "(value)"}, {"ln", "(number)"}, {"lower", "(text)"},
-	{"max", "(value)"}, {"max_by", "(value, by)"}, {"median", "(value)"}, {"min", "(value)"}, {"min_by", "(value, by)"}, {"mode", "(value)"},
-	{"now", "()"}, {"ntile", "(n) over (…)"}, {"nullif", "(a, b)"}, {"percent_rank", "() over (…)"}, {"quantile_cont", "(value, share)"}, {"quantile_disc", "(value, share)"},
-	{"rank", "() over (…)"}, {"regexp_matches", "(text, pattern)"}, {"regr_slope", "(y, x)"}, {"round", "(number, decimals)"},
-	{"row_number", "() over (…)"}, {"sign", "(number)"}, {"skewness", "(value)"}, {"sqrt", "(number)"}, {"stddev_pop", "(value)"}, {"stddev_samp", "(value)"},
-	{"strftime", "(time, '%H:%M')"}, {"strptime", "(text, format)"}, {"substr", "(text, from, n)"}, {"sum", "(value)"}, {"time_bucket", "(interval '5 minutes', time)"},
-	{"trim", "(text)"}, {"upper", "(text)"}, {"var_samp", "(value)"},
+	{"abs", "(number)"}, {"approx_distinct", "(value)"}, {"approx_percentile", "(value, share)"}, {"array_agg", "(value)"},
+	{"avg", "(value)"}, {"ceil", "(number)"}, {"coalesce", "(value, …): the first that is not null"}, {"concat", "(text, …)"}, {"corr", "(y, x)"},
+	{"count", "(*)"}, {"covar_samp", "(y, x)"}, {"cume_dist", "() over (…)"}, {"date_add", "('minute', n, time)"}, {"date_diff", "('minute', from, to)"},
+	{"date_format", "(time, '%H:%i')"}, {"date_parse", "(text, format)"}, {"date_trunc", "('minute', time)"}, {"dense_rank", "() over (…)"},
+	{"exp", "(number)"}, {"first_value", "(value) over (…)"}, {"floor", "(number)"}, {"from_unixtime", "(seconds)"}, {"greatest", "(value, …)"},
+	{"if", "(condition, value, otherwise)"}, {"kurtosis", "(value)"}, {"lag", "(value, 1) over (…)"}, {"last_value", "(value) over (…)"},
+	{"lead", "(value, 1) over (…)"}, {"least", "(value, …)"}, {"length", "(text)"}, {"ln", "(number)"}, {"lower", "(text)"}, {"max", "(value)"},
+	{"max_by", "(value, by): value where by is largest"}, {"min", "(value)"}, {"min_by", "(value, by): value where by is smallest"}, {"now", "()"},
+	{"ntile", "(n) over (…)"}, {"nullif", "(a, b)"}, {"percent_rank", "() over (…)"}, {"rank", "() over (…)"}, {"regexp_like", "(text, pattern)"},
+	{"regr_slope", "(y, x)"}, {"round", "(number, decimals)"}, {"row_number", "() over (…)"}, {"sign", "(number)"}, {"skewness", "(value)"},
+	{"sqrt", "(number)"}, {"stddev_pop", "(value)"}, {"stddev_samp", "(value)"}, {"strpos", "(text, part)"}, {"substr", "(text, from, n)"},
+	{"sum", "(value)"}, {"to_unixtime", "(time)"}, {"trim", "(text)"}, {"try", "(expression): null in place of an error"}, {"upper", "(text)"},
+	{"var_samp", "(value)"},
 }
 
 // completeSQL lists what the word before the cursor could become. asked says

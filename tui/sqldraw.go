@@ -78,7 +78,7 @@ func (v *sqlView) drawTabs(c *canvas) {
 		}
 		c.gap(2)
 	}
-	if note := "duckdb · read only · times in UTC "; c.room() > width(note)+2 {
+	if note := "athena sql · read only · times in UTC "; c.room() > width(note)+2 {
 		c.right(c.on(Muted), note)
 	}
 	c.end()

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"regexp"
 	"strings"
 	"unicode"
 )
@@ -232,7 +233,7 @@ func parameters(text []rune, tokens []sqlToken) []string {
 }
 
 // fill puts values in place of the parameters, each as a literal: a number
-// as it is, anything else as a string. back gives for an offset of the
+// as it is, a date with a time of day as a timestamp, anything else as a string. back gives for an offset of the
 // filled text the one that it had before.
 func fill(text []rune, tokens []sqlToken, values map[string]string) (filled string, back func(int) int) {
 	var out []rune
@@ -245,7 +246,9 @@ func fill(text []rune, tokens []sqlToken, values map[string]string) (filled stri
 			continue
 		}
 		v := strings.TrimSpace(values[string(text[t.from+1:t.to])])
-		if !plainSQLNumber(v) {
+		if moment.MatchString(v) {
+			v = "TIMESTAMP '" + v + "'"
+		} else if !plainSQLNumber(v) {
 			v = "'" + strings.ReplaceAll(v, "'", "''") + "'"
 		}
 		out = append(out, []rune(v)...)
@@ -264,6 +267,8 @@ func fill(text []rune, tokens []sqlToken, values map[string]string) (filled stri
 		return 0
 	}
 }
+
+var moment = regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d(\.\d{1,6})?)?$`)
 
 func plainSQLNumber(s string) bool {
 	if s = strings.TrimPrefix(s, "-"); s == "" || !digit(rune(s[0])) {

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"tapedeck/store"
+	"tapedeck/store/athena"
 	"tapedeck/store/lake"
 	"tapedeck/tui"
 )
@@ -228,6 +229,10 @@ func mistake(err error, statement string) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
+	var dialect *athena.Error
+	if errors.As(err, &dialect) {
+		return &tui.SQLError{Text: dialect.Message, Offset: linePlace(statement, dialect.Line, dialect.Column)}
+	}
 	var syntax *store.SyntaxError
 	if errors.As(err, &syntax) {
 		at := -1
@@ -244,6 +249,23 @@ func mistake(err error, statement string) error {
 		at = quotedPlace(text, statement)
 	}
 	return &tui.SQLError{Text: text, Offset: at}
+}
+
+// linePlace is the offset in runes of a line and column, both from 1; -1 where
+// the statement has no such place.
+func linePlace(statement string, line, column int) int {
+	at := 0
+	for l := range strings.SplitAfterSeq(statement, "\n") {
+		n := utf8.RuneCountInString(l)
+		if line--; line == 0 {
+			if column < 1 || column > n+1 {
+				return -1
+			}
+			return at + column - 1
+		}
+		at += n
+	}
+	return -1
 }
 
 // splitPlace takes the excerpt with its mark off a message of DuckDB, and

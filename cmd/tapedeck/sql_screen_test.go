@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"tapedeck/store"
+	"tapedeck/store/athena"
 	"tapedeck/store/lake"
 	"tapedeck/tui"
 )
@@ -81,6 +83,20 @@ func TestSQLSaysWhereTheMistakeIs(t *testing.T) {
 		}
 		if strings.Contains(wrong.Text, "LINE ") || strings.Contains(wrong.Text, "Error:") {
 			t.Errorf("%q", wrong.Text)
+		}
+	}
+}
+
+func TestSQLPlaceByLineAndColumn(t *testing.T) {
+	statement := "select 'ä',\n  clos"
+	err := mistake(fmt.Errorf("query: %w", &athena.Error{Line: 2, Column: 3, Message: "Column 'clos' cannot be resolved"}), statement)
+	var wrong *tui.SQLError
+	if !errors.As(err, &wrong) || string([]rune(statement)[wrong.Offset:]) != "clos" || strings.Contains(wrong.Text, "line") {
+		t.Errorf("%+v", err)
+	}
+	for _, c := range [][2]int{{0, 1}, {3, 1}, {2, 9}, {2, 0}} {
+		if at := linePlace(statement, c[0], c[1]); at != -1 {
+			t.Errorf("%v is at %d", c, at)
 		}
 	}
 }

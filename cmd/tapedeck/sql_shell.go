@@ -49,7 +49,7 @@ the history, which the workstation's SQL view shares.
 
 // run reads until the end; statements that fail are said and do not end it.
 func (s *shell) run(ctx context.Context) error {
-	fmt.Fprintln(s.out, "tapedeck", version, "· DuckDB, read only, times in UTC · end a statement with ; · .help")
+	fmt.Fprintln(s.out, "tapedeck", version, "· Athena's SQL, read only, times in UTC · end a statement with ; · .help")
 	var statement strings.Builder
 	for {
 		prompt := "sql> "
