@@ -15,15 +15,15 @@ type Config struct {
 	Horizons []int32 // seconds ahead, whole minutes, rising
 	MaxRows  int     // most rows that a forest or network is fitted to, drawn from all
 	HeldOut  float64 // share of the minutes, the newest, for stopping, shrinkage and calibration
-	Relative bool    // fit what a symbol does beyond the mean of all symbols
+	Relative bool    // fit what a symbol does beyond the mean of its sector, see Data
 	Seed     uint64  // of all draws
 
 	Version string      // of the model; empty: made of the time
 	Made    market.Time // when the training was; 0: now
 
 	// Forests.
-	Lags  []int // rows that a forest sees, in minutes before the newest
-	Trees xgboost.Config
+	Lags  []int          // rows that a forest sees, in minutes before the newest
+	Trees xgboost.Config // MinChildWeight is at most a 40th of the rows
 
 	// The network.
 	Units   int
@@ -36,15 +36,15 @@ type Config struct {
 func DefaultConfig() Config {
 	c := Config{
 		Horizons: []int32{60, 300, 900, 1800},
-		MaxRows:  60_000, HeldOut: 0.25, Relative: true, Seed: 1,
-		Lags:  []int{0, 1, 2},
+		MaxRows:  120_000, HeldOut: 0.25, Relative: true, Seed: 1,
+		Lags:  []int{0, 1, 5},
 		Trees: xgboost.DefaultConfig(),
 		Units: 128, Dropout: 0.3,
 		Network: lstm.DefaultTrainConfig(),
 	}
 	c.Trees.Rounds, c.Trees.EarlyStopping = 150, 15
 	c.Trees.MaxDepth, c.Trees.LearningRate = 3, 0.08
-	c.Trees.MinChildWeight, c.Trees.Lambda = 300, 50
+	c.Trees.MinChildWeight, c.Trees.Lambda = 3000, 50
 	c.Trees.Subsample, c.Trees.MaxBins = 0.5, 64
 	c.Trees.BaseScore = []float64{0}
 	c.Network.Epochs, c.Network.Patience, c.Network.BatchSize = 8, 2, 256

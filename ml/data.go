@@ -21,6 +21,7 @@ type Data struct {
 // series is the history of a symbol, an entry a minute.
 type series struct {
 	symbol     string
+	sector     int // index into market.Sectors; one more: none
 	times      []market.Time
 	minute     []int32 // of the session, from 1
 	level      []float64
@@ -46,7 +47,7 @@ func NewData(bars []market.Bar) *Data {
 			if !ok {
 				k = len(d.series)
 				index[r.Symbol] = k
-				d.series = append(d.series, series{symbol: strings.Clone(r.Symbol)})
+				d.series = append(d.series, series{symbol: strings.Clone(r.Symbol), sector: sectorOf(r.Sector)})
 			}
 			d.series[k].add(&r)
 			if r.Ready {
@@ -60,6 +61,13 @@ func NewData(bars []market.Bar) *Data {
 	})
 	slices.SortFunc(d.series, func(a, b series) int { return strings.Compare(a.symbol, b.symbol) })
 	return d
+}
+
+func sectorOf(name string) int {
+	if i := slices.Index(market.Sectors[:], name); i >= 0 {
+		return i
+	}
+	return len(market.Sectors)
 }
 
 func (s *series) add(r *features.Row) {
@@ -179,15 +187,19 @@ func (d *Data) batch(list []sample) Batch {
 }
 
 // targets are the outcomes of rows in units of scale, cut to ±maxTarget; NaN
-// where there is none. With relative they are less their mean over all symbols
-// of the same minute: what all do together says little about what a feature of
-// one symbol is worth, and in some hours of data there is little of it.
+// where there is none. With relative they are less their mean over the symbols
+// of the same sector in the same minute. What all of them do together happens
+// once, however many they are: some hours hold too little of it to learn from,
+// and it would drown what can be learned.
 func (d *Data) targets(list []sample, horizon int32, relative bool) []float32 {
 	out := make([]float32, len(list))
+	type sum struct {
+		total float64
+		n     int
+	}
 	for i := 0; i < len(list); {
 		begin, t := i, d.time(list[i])
-		var sum float64
-		n := 0
+		var sums [len(market.Sectors) + 1]sum
 		for ; i < len(list) && d.time(list[i]) == t; i++ {
 			r, ok := d.outcome(list[i], horizon)
 			if !ok {
@@ -196,13 +208,25 @@ func (d *Data) targets(list []sample, horizon int32, relative bool) []float32 {
 			}
 			v := min(max(r/d.scale(list[i], horizon), -maxTarget), maxTarget)
 			out[i] = float32(v)
-			sum += v
-			n++
+			s := &sums[d.series[list[i].series].sector]
+			s.total += v
+			s.n++
 		}
-		if relative && n >= minTogether {
-			mean := float32(sum / float64(n))
-			for k := begin; k < i; k++ {
-				out[k] -= mean
+		if !relative {
+			continue
+		}
+		var all sum
+		for _, s := range sums {
+			all.total += s.total
+			all.n += s.n
+		}
+		for k := begin; k < i; k++ {
+			s := sums[d.series[list[k].series].sector]
+			if s.n < minTogether {
+				s = all
+			}
+			if s.n >= minTogether {
+				out[k] -= float32(s.total / float64(s.n))
 			}
 		}
 	}
@@ -211,5 +235,5 @@ func (d *Data) targets(list []sample, horizon int32, relative bool) []float32 {
 
 const (
 	maxTarget   = 5.0
-	minTogether = 20 // symbols of a minute, for a mean to be taken off
+	minTogether = 10 // symbols of a sector, or of all, for a mean to be taken off
 )

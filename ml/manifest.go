@@ -38,7 +38,7 @@ type Manifest struct {
 	Lags            []int       `json:"lags,omitempty"` // of a forest: which rows it sees, in minutes before the newest
 	Normaliser      *Normaliser `json:"normaliser,omitempty"`
 	Seed            uint64      `json:"seed"`
-	Relative        bool        `json:"relative"` // targets were less their mean over all symbols
+	Relative        bool        `json:"relative"` // targets were less the mean of their sector
 	Training        Training    `json:"training"`
 	// Calibration has an entry for each horizon.
 	Calibration []Calibration `json:"calibration"`

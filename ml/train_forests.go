@@ -48,6 +48,7 @@ func (t *training) forests(ctx context.Context, m *Model) error {
 		curve := Curve{Horizon: horizon}
 		trees := c.Trees
 		trees.Seed = c.Seed*31 + uint64(h)
+		trees.MinChildWeight = min(trees.MinChildWeight, float64(training.X.Rows)/40)
 		trees.Progress = func(r xgboost.Round) {
 			stage.Round, stage.Train, stage.Validation = r.Number+1, r.Train*r.Train, r.Validation*r.Validation
 			stage.Fraction = at(float64(r.Number+1) / float64(r.Rounds))
