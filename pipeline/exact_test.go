@@ -256,6 +256,8 @@ func (t *tripwire) Tick(tick *market.Tick, emit func(*market.Alert)) {
 func (t *tripwire) Quiet(bool)                                   {}
 func (t *tripwire) Bar(*market.Bar, func(*market.Alert))         {}
 func (t *tripwire) Clock(now market.Time, _ func(*market.Alert)) { t.clock.Store(int64(now)) }
+func (t *tripwire) SetPrediction(*market.Prediction)             {}
+func (t *tripwire) SetEndpoint(bool, market.Time)                {}
 
 func (t *tripwire) AppendState(dst []byte) []byte {
 	dst = binary.AppendVarint(dst, t.revision.Load())

@@ -56,7 +56,7 @@ func newBench(t *testing.T) *bench {
 // worker is a new one that has started.
 func (b *bench) worker() *computing {
 	b.t.Helper()
-	c := &computing{runner: b.runner, rules: b.book, status: b.runner.newStatus("compute", kafka.Ticks), partition: b.partition}
+	c := &computing{runner: b.runner, rules: b.book, status: b.runner.newStatus("compute", kafka.Ticks), partition: b.partition, predicted: &predictedEnds{}}
 	if _, err := c.Start(b.t.Context()); err != nil {
 		b.t.Fatal(err)
 	}
@@ -93,14 +93,14 @@ func (b *bench) state() (snapshot, []effect) {
 func TestEditsActAfterWhatIsRepeated(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.book.edits = []market.Rule{editOf(0)}
+	b.book.edits = []edit{editOfRule(editOf(0))}
 	first := b.worker()
 	b.take(first, 60)
 	if revision(first) != 0 {
 		t.Fatal("the rule that stood at the beginning is not in force")
 	}
 	// It dies. The rule is edited.
-	b.book.edits = append(b.book.edits, editOf(1))
+	b.book.edits = append(b.book.edits, editOfRule(editOf(1)))
 	second := b.worker()
 	b.take(second, 30)
 	if err := second.Idle(t.Context(), benchTicks); err != nil {

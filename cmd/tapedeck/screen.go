@@ -83,7 +83,7 @@ func runScreen(ctx context.Context, o *options) error {
 	working.Go(func() { s.attend(background) })
 	working.Go(func() { trimMemory(background, time.Minute) })
 	err = tui.Run(ctx, s.look(), tui.Data{
-		Board: s.board, History: s, DeadLetters: s, Pipeline: s, Calendar: calendar,
+		Board: s.board, History: s, Predictions: s, DeadLetters: s, Pipeline: s, Calendar: calendar,
 		SQL: screenSQL{func() (*store.DB, error) {
 			db, _, err := s.db()
 			return db, err
@@ -257,6 +257,15 @@ func (s *screen) Bars(ctx context.Context, symbol string, interval market.Interv
 		return nil, err
 	}
 	return db.Bars(ctx, symbol, interval, from, to, limit)
+}
+
+// Predictions answers what was predicted of a symbol.
+func (s *screen) Predictions(ctx context.Context, symbol string, from, to market.Time) ([]market.Prediction, error) {
+	db, _, err := s.db()
+	if err != nil {
+		return nil, err
+	}
+	return db.Predictions(ctx, symbol, from, to, 100_000)
 }
 
 // DeadLetters are the newest messages that could not be used.
