@@ -523,6 +523,9 @@ func (v *models) verdict(c *canvas, r *boardRow) {
 		say(Text, fmt.Sprintf("%s, %s ahead%s: not shown to be better than “no change”, as most forecasts of prices are not. Its mean is drawn muted; its band holds %s of what comes.",
 			m.Name, ahead(r.horizon), over, share(s.Coverage.Value)))
 	}
+	if m.Down {
+		say(Warn, m.Text)
+	}
 	line := "version " + m.Version
 	if m.Trained != 0 {
 		line += " · trained " + v.moment(m.Trained)

@@ -138,7 +138,7 @@ func (f *forecaster) ask(ctx context.Context, m *arrivals, emit func(*market.Pre
 	// In the market's own time, which a replay's clock is far from.
 	made := f.frame.Time.Add(time.Minute + time.Since(m.first))
 	var predictions []market.Prediction
-	for i, model := range f.models.inUse {
+	for i, model := range slices.Backward(f.models.inUse) { // the champion has the last word
 		if answers[i] == nil {
 			continue
 		}
