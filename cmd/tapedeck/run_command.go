@@ -80,6 +80,7 @@ func runPipeline(ctx context.Context, c Config, stages []string, once bool, out 
 	if err != nil {
 		return err
 	}
+	config.Forecaster = newForecaster(openModels(p.path("models"), logger), h.recentMinutes(c, logger), logger)
 	if c.HTTP.Listen != "" {
 		m, err := listenMonitor(c.HTTP.Listen, c.HTTP.Pprof, h.log, logger)
 		if err != nil {
