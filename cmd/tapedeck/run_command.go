@@ -82,7 +82,7 @@ func runPipeline(ctx context.Context, c Config, stages []string, once bool, out 
 		return err
 	}
 	if c.HTTP.Listen != "" {
-		m, err := listenMonitor(c.HTTP.Listen, c.HTTP.Pprof, h.log, logger)
+		m, err := listenMonitor(c.HTTP.Listen, c.HTTP.Pprof, h.log, h.lake, logger)
 		if err != nil {
 			return err
 		}
