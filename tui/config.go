@@ -155,4 +155,5 @@ type PipelineState struct {
 	Screens int    // attached to it, this one among them; 0 is unknown
 	Text    string // trouble in words: "the pipeline ended and is being started again"
 	Source  string // "simulated", "replay of ticks.csv.gz ×10"; "" takes the feed's own words
+	Cost    string // what it costs: "$0.09 an hour · $66.20 a month"; "" is unknown
 }

@@ -111,6 +111,15 @@ type Config struct {
 		Pprof  bool   `yaml:"pprof" help:"serve /debug/pprof there, too"`
 	} `yaml:"http"`
 
+	Cost struct {
+		Prices    string `yaml:"prices" help:"file with prices, laid over the built-in table; tapedeck cost --write-prices writes that"`
+		Instance  string `yaml:"instance" help:"EC2 instance type of this box, such as t4g.medium, so that it is in the bill"`
+		Disk      Size   `yaml:"disk" help:"EBS volume of this box"`
+		Addresses int    `yaml:"addresses" help:"public IPv4 addresses that are paid for" min:"0" max:"1000"`
+		Broker    string `yaml:"broker" help:"EC2 instance type of each of kafka.brokers; empty where they run on this box"`
+		Endpoint  string `yaml:"endpoint" help:"instance type of the SageMaker endpoint, such as ml.m5.large"`
+	} `yaml:"cost"`
+
 	Log struct {
 		Level string `yaml:"level" help:"what the log file says" oneof:"debug info warn error"`
 	} `yaml:"log"`

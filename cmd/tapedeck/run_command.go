@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -82,7 +83,7 @@ func runPipeline(ctx context.Context, c Config, stages []string, once bool, out 
 	}
 	config.Forecaster = newForecaster(openModels(p.path("models"), logger), h.recentMinutes(c, logger), logger)
 	if c.HTTP.Listen != "" {
-		m, err := listenMonitor(c.HTTP.Listen, c.HTTP.Pprof, h.log, logger)
+		m, err := listenMonitor(c.HTTP.Listen, c.HTTP.Pprof, h.log, h.lake, logger)
 		if err != nil {
 			return err
 		}
@@ -93,6 +94,10 @@ func runPipeline(ctx context.Context, c Config, stages []string, once bool, out 
 	trimming, stop := context.WithCancel(ctx)
 	defer stop()
 	go trimMemory(trimming, 20*time.Second)
+	defer h.place.noteUsage("run", h.lake, logger)()
+	var counting sync.WaitGroup
+	counting.Go(func() { watchCost(trimming, c, h, logger) })
+	defer func() { stop(); counting.Wait() }()
 	report, err := pipeline.Run(ctx, config, h.log, archive{h.lake, h.log, time.Duration(c.Cache.Days) * 24 * time.Hour}, logger)
 	if err != nil && ctx.Err() == nil {
 		logger.Error("pipeline failed", "error", err)

@@ -205,6 +205,7 @@ func (s *screen) openHistory(ctx context.Context, v *view) error {
 	}
 	s.mu.Lock()
 	v.lake, v.db = l, db
+	v.note = s.place.noteUsage("screen", l, s.slog)
 	s.view = v
 	s.mu.Unlock()
 	// A replay's time is its own: there, all that lies in the lake is its past.
@@ -305,7 +306,7 @@ func (s *screen) State(context.Context) tui.PipelineState {
 		}
 	}
 	s.mu.Unlock()
-	return tui.PipelineState{Running: s.up.Load(), Screens: s.place.screens(), Text: text}
+	return tui.PipelineState{Running: s.up.Load(), Screens: s.place.screens(), Text: text, Cost: s.place.costText(market.At(time.Now()))}
 }
 
 // Stop ends the pipeline in order, because the analyst said so.

@@ -141,6 +141,7 @@ type view struct {
 	log    *kafka.Client
 	lake   *lake.Lake
 	db     *store.DB
+	note   func() // notes what was used of S3; nil: nobody counts
 }
 
 // openView opens a data directory for reading. It uses the running pipeline's
@@ -178,6 +179,7 @@ func openLakeView(ctx context.Context, c Config, reader bool, notes io.Writer) (
 		v.close()
 		return nil, nil, err
 	}
+	v.note = p.noteUsage("command", v.lake, discard())
 	return v, p, nil
 }
 
@@ -221,6 +223,9 @@ func (v *view) openLog(ctx context.Context, c Config, p *place, logger *slog.Log
 }
 
 func (v *view) close() {
+	if v.note != nil {
+		v.note()
+	}
 	if v.db != nil {
 		v.db.Close()
 	}
