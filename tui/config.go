@@ -113,6 +113,7 @@ type Data struct {
 	DeadLetters DeadLetters
 	Pipeline    Pipeline
 	Predictions Predictions
+	Models      Models
 	SQL         SQL
 	// Company names a symbol and its sector; both may be "". Nil knows none.
 	Company func(symbol string) (name, sector string)
