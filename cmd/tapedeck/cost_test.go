@@ -63,7 +63,7 @@ func TestCostCommand(t *testing.T) {
 }
 
 func TestScreenShowsWhatThePipelineLastSaidItCosts(t *testing.T) {
-	p := &place{dir: t.TempDir()}
+	p := newPlace(t.TempDir())
 	now := market.At(time.Now())
 	if text := p.costText(now); text != "" {
 		t.Error(text)

@@ -294,7 +294,7 @@ func TestOneMarketADirectory(t *testing.T) {
 func TestCommandLineErrors(t *testing.T) {
 	b := newBox(t)
 	for want, args := range map[string][]string{
-		"one of feed, compute, archive":    {"run", "--stages", "cook"},
+		"one of feed, compute, predict, archive":    {"run", "--stages", "cook"},
 		"sim, replay, yahoo, alphavantage": {"run", "--feed", "nyse"},
 		"needs --input":                    {"run", "--feed", "replay"},
 		"not a speed":                      {"run", "--feed", "replay", "--input", "x", "--speed", "fast"},

@@ -92,6 +92,7 @@ type options struct {
 	from       string
 	to         string
 	set        []string
+	own        bool // the box's pipeline is not joined: this is the one that runs it
 }
 
 // config loads the configuration and lays the flags over it.
@@ -145,6 +146,9 @@ func (o *options) config() (Config, error) {
 	}
 	if o.to != "" {
 		c.Replay.To = o.to
+	}
+	if !o.own && c.Data == "" && o.feed == "" && len(c.Replay.Input) == 0 {
+		c.joinBox()
 	}
 	if _, _, err := parseBounds(c); err != nil {
 		return c, usageError{err}

@@ -101,13 +101,17 @@ func runScreen(ctx context.Context, o *options) error {
 // look is how the screen is drawn.
 func (s *screen) look() tui.Config {
 	c := s.config.Screen
+	quit := s.config.Quit
+	if s.place.guest {
+		quit = "keep" // it is not his to stop
+	}
 	return tui.Config{
 		ColorMode:   map[string]tui.ColorMode{"auto": tui.Auto, "none": tui.NoColor, "16": tui.Color16, "256": tui.Color256, "true": tui.TrueColor}[c.Colour],
 		Background:  map[string]tui.Background{"auto": tui.AskTerminal, "dark": tui.Dark, "light": tui.Light}[c.Background],
 		ColourBlind: c.ColourBlind, RedUp: c.RedUp, ASCII: c.ASCII, Mouse: c.Mouse,
 		Zone:      map[string]tui.Zone{"exchange": tui.ExchangeZone, "utc": tui.UTCZone, "local": tui.LocalZone}[c.Zone],
-		OnQuit:    map[string]tui.QuitChoice{"ask": tui.AskOnQuit, "stop": tui.StopOnQuit, "keep": tui.KeepOnQuit}[s.config.Quit],
-		StatePath: s.place.path("screen.json"), LogPath: s.place.path("tapedeck.log"), Version: version, Log: s.slog,
+		OnQuit:    map[string]tui.QuitChoice{"ask": tui.AskOnQuit, "stop": tui.StopOnQuit, "keep": tui.KeepOnQuit}[quit],
+		StatePath: s.place.mine("screen.json"), LogPath: s.place.mine("tapedeck.log"), Version: version, Log: s.slog,
 	}
 }
 
@@ -320,7 +324,7 @@ func (s *screen) Stop(ctx context.Context) error {
 // divertStderr sends what runtimes and C libraries write past the log to a
 // file, so that it never tears the screen; the returned function undoes it.
 func divertStderr(p *place) (func(), error) {
-	file, err := os.OpenFile(p.path("tapedeck.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	file, err := os.OpenFile(p.mine("tapedeck.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the log file: %w", err)
 	}

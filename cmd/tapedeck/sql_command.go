@@ -198,6 +198,9 @@ func (v *view) openLog(ctx context.Context, c Config, p *place, logger *slog.Log
 			v.log, err = attach(c, run, logger)
 			return err
 		}
+		if p.guest && !starting {
+			return fmt.Errorf("no pipeline runs on %s, and %w: sudo systemctl start tapedeck", p.dir, errNotMine)
+		}
 		if !starting {
 			if _, err := os.Stat(p.path("log")); errors.Is(err, os.ErrNotExist) {
 				return nil // nothing was ever recorded here
