@@ -216,7 +216,7 @@ nothing changes. It acts in every running pipeline within a second.`,
 
 // ruleFlags are a rule's fields as flags.
 type ruleFlags struct {
-	watch, notify                                                                   []string
+	watch, notify                                                            []string
 	hold, repeat, cooldown, keepFiring, expires, severity, note, description string
 }
 
