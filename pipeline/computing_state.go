@@ -22,8 +22,16 @@ func (c *computing) takeEdits(ctx context.Context) error {
 		return nil // the past is repeated first
 	}
 	edits, n := c.rules.since(c.edits)
-	for _, rule := range edits {
-		if c.ruleTexts[rule.Name] == string(market.EncodeRule(&rule)) {
+	if len(edits) == 0 {
+		return nil
+	}
+	newest := make(map[string]int, len(edits))
+	for i := range edits {
+		newest[edits[i].Name] = i
+	}
+	for i, rule := range edits {
+		// What a rule was before must not act again at each start.
+		if newest[rule.Name] != i || c.ruleTexts[rule.Name] == string(market.EncodeRule(&rule)) {
 			continue
 		}
 		if err := writeEffect(ctx, c.producer, c.partition, effect{c.next, rule}); err != nil {
