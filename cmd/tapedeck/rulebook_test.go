@@ -13,6 +13,7 @@ import (
 
 	"tapedeck/pipeline/alert"
 	"tapedeck/pipeline/kafka"
+	"tapedeck/pipeline/live"
 	"tapedeck/pipeline/market"
 )
 
@@ -229,6 +230,7 @@ func TestRuleEditsActInTwoProcesses(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	defer cancel()
+	awaitBoth(ctx, t, log, b)
 	// Alerts by the partition and the threshold of the rule that told them, and when.
 	var mu sync.Mutex
 	first := map[float64]map[int32]time.Time{}
@@ -294,5 +296,28 @@ func TestRuleEditsActInTwoProcesses(t *testing.T) {
 	}
 	if quickest > time.Second {
 		t.Errorf("the quickest edit acted after %v", quickest)
+	}
+}
+
+// awaitBoth waits until two processes compute.
+func awaitBoth(ctx context.Context, t *testing.T, log *kafka.Client, b *box) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	at := map[int]int64{}
+	_ = log.Follow(ctx, []string{kafka.Status}, func(_ string, _ int32, r kafka.Range) int64 { return r.Low }, func(_ string, records []kafka.Record) error {
+		for i := range records {
+			var s live.Status
+			if live.DecodeStatus(records[i].Value, &s) == nil && s.Stage == "compute" && s.Total > 0 {
+				at[s.PID] = s.Total
+			}
+		}
+		if len(at) == 2 {
+			cancel()
+		}
+		return nil
+	})
+	if len(at) != 2 {
+		t.Fatalf("not two processes compute: %v\n%s", at, b.log())
 	}
 }
