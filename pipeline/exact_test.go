@@ -361,7 +361,7 @@ func (s *story) acts(ctx context.Context, partition int32, rules []market.Rule) 
 		text := market.EncodeRule(&rules[i])
 		found := bytes.Contains(snap.state, text)
 		for k := range effects {
-			found = found || bytes.Equal(text, market.EncodeRule(&effects[k].rule))
+			found = found || bytes.Equal(text, effects[k].value)
 		}
 		if !found {
 			return false, nil

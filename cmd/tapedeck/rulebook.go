@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"tapedeck/pipeline/alert"
 	"tapedeck/pipeline/kafka"
@@ -23,6 +24,9 @@ import (
 // pastRevisions is how many earlier revisions a rule's record carries, for
 // history and undo.
 const pastRevisions = 30
+
+// maxRuleName bounds a rule's name, in bytes.
+const maxRuleName = 120
 
 // errNoRule says that there is no rule of that name.
 var errNoRule = errors.New("there is no such rule")
@@ -155,15 +159,14 @@ func (b *rulebook) take(records []kafka.Record) (changed bool) {
 		}
 		record := new(ruleRecord)
 		if len(r.Value) == 0 { // a tombstone, by another program
-			name := string(r.Key)
-			before := b.rules[name]
+			before := b.rules[string(r.Key)]
 			if before == nil {
 				continue
 			}
 			record.Rule, record.past = before.Rule, before.pastWith()
 			record.Deleted, record.Revision = true, before.Revision+1
-		} else if record.decode(r.Value) != nil {
-			continue
+		} else if record.decode(r.Value) != nil || record.Name != string(r.Key) {
+			continue // what screens note there besides
 		}
 		b.put(record)
 		changed = true
@@ -249,6 +252,15 @@ func (b *rulebook) History(name string) ([]ruleRevision, error) {
 
 // Check says what is wrong with a rule, as an *alert.Problem.
 func (b *rulebook) Check(rule market.Rule) error {
+	if strings.ContainsFunc(rule.Name, func(r rune) bool { return r == '/' || unicode.IsControl(r) }) || len(rule.Name) > maxRuleName {
+		return &alert.Problem{Field: "name", Reason: fmt.Sprintf("a name is at most %d bytes, without / and control characters", maxRuleName)}
+	}
+	for _, who := range rule.Watch {
+		who = strings.TrimPrefix(strings.TrimSpace(who), "!")
+		if kind, _, _ := strings.Cut(who, ":"); kind == "group" || kind == "query" {
+			return &alert.Problem{Field: "watch", Reason: who + ": the pipeline does not know the groups and queries of a screen; name symbols, patterns such as A*, or sector:NAME"}
+		}
+	}
 	_, err := alert.Compile(rule, b.world)
 	return err
 }
@@ -575,12 +587,17 @@ func openRules(ctx context.Context, c Config, write bool) (*rulebook, func(), er
 	return b, func() { b.Close(); v.close() }, nil
 }
 
-// seed writes the default rules where there never was one.
+// seed writes the default rules where none was ever edited, or the rest of
+// them where somebody died while writing them.
 func (b *rulebook) seed(ctx context.Context) error {
-	b.mu.Lock()
-	empty := b.next == 0 && len(b.order) == 0
-	b.mu.Unlock()
-	if !empty {
+	missing := alert.Defaults()
+	for _, rule := range b.List() {
+		if len(missing) == 0 || string(market.EncodeRule(&rule)) != string(market.EncodeRule(&missing[0])) {
+			return nil
+		}
+		missing = missing[1:]
+	}
+	if len(missing) == 0 || b.removed() {
 		return nil
 	}
 	b.edit.Lock()
@@ -589,7 +606,7 @@ func (b *rulebook) seed(ctx context.Context) error {
 	if b.producer, err = b.log.NewProducer(); err != nil {
 		return fmt.Errorf("write the default rules: %w", err)
 	}
-	for _, rule := range alert.Defaults() {
+	for _, rule := range missing {
 		if err := b.producer.ProduceContext(ctx, kafka.Rules, 0, []byte(rule.Name), market.EncodeRule(&rule)); err != nil {
 			return fmt.Errorf("write the default rules: %w", err)
 		}
@@ -598,4 +615,16 @@ func (b *rulebook) seed(ctx context.Context) error {
 		return fmt.Errorf("write the default rules: %w", err)
 	}
 	return b.refresh(ctx)
+}
+
+// removed says whether a rule was ever removed.
+func (b *rulebook) removed() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range b.rules {
+		if r.Deleted {
+			return true
+		}
+	}
+	return false
 }

@@ -74,7 +74,7 @@ Times are UTC. bars and features have a column interval: 1s 1m 5m 15m 1h 1d.`,
 	return cmd
 }
 
-var writers = map[string]func(context.Context, *store.Rows, io.Writer) error{
+var writers = map[string]func(context.Context, store.Cursor, io.Writer) error{
 	"table": store.WriteTable, "csv": store.WriteCSV, "json": store.WriteJSON, "parquet": store.WriteParquet,
 }
 
@@ -110,7 +110,7 @@ func readStatement(args []string, file string, stdin io.Reader) (string, error) 
 // query answers one statement, over the log of the running pipeline or, where
 // none runs, over the log that lies here.
 func query(ctx context.Context, c Config, statement string, o store.Options,
-	write func(context.Context, *store.Rows, io.Writer) error, out, notes io.Writer) error {
+	write func(context.Context, store.Cursor, io.Writer) error, out, notes io.Writer) error {
 	v, err := openView(ctx, c, notes)
 	if err != nil {
 		return err
@@ -141,6 +141,7 @@ type view struct {
 	log    *kafka.Client
 	lake   *lake.Lake
 	db     *store.DB
+	note   func() // notes what was used of S3; nil: nobody counts
 }
 
 // openView opens a data directory for reading. It uses the running pipeline's
@@ -178,6 +179,7 @@ func openLakeView(ctx context.Context, c Config, reader bool, notes io.Writer) (
 		v.close()
 		return nil, nil, err
 	}
+	v.note = p.noteUsage("command", v.lake, discard())
 	return v, p, nil
 }
 
@@ -195,6 +197,9 @@ func (v *view) openLog(ctx context.Context, c Config, p *place, logger *slog.Log
 		if run != nil {
 			v.log, err = attach(c, run, logger)
 			return err
+		}
+		if p.guest && !starting {
+			return fmt.Errorf("no pipeline runs on %s, and %w: sudo systemctl start tapedeck", p.dir, errNotMine)
 		}
 		if !starting {
 			if _, err := os.Stat(p.path("log")); errors.Is(err, os.ErrNotExist) {
@@ -221,6 +226,9 @@ func (v *view) openLog(ctx context.Context, c Config, p *place, logger *slog.Log
 }
 
 func (v *view) close() {
+	if v.note != nil {
+		v.note()
+	}
 	if v.db != nil {
 		v.db.Close()
 	}

@@ -238,9 +238,8 @@ var errFormat = fmt.Errorf("Invalid format")
 func parseTime(pieces []piece, s string, pivot int) (time.Time, string, error) {
 	p := parsed{year: 1970, month: 1, day: 1, weekYear: 1970, week: 1, weekday: 1, pm: -1}
 	rest := s
-	bad := fmt.Errorf("Invalid format: \"%s\" is malformed at \"%s\"", clip(s), clip(rest))
 	for i, f := range pieces {
-		bad = fmt.Errorf("Invalid format: \"%s\" is malformed at \"%s\"", clip(s), clip(rest))
+		bad := fmt.Errorf("Invalid format: \"%s\" is malformed at \"%s\"", clip(s), clip(rest))
 		if f.field == 0 {
 			if !strings.HasPrefix(rest, f.text) {
 				return time.Time{}, "", bad
