@@ -197,7 +197,7 @@ recording unless you say so.`,
 	_ = root.RegisterFlagCompletionFunc("feed", cobra.FixedCompletions([]string{"sim", "replay", "yahoo", "alphavantage"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = root.RegisterFlagCompletionFunc("speed", cobra.FixedCompletions([]string{"1", "10", "max"}, cobra.ShellCompDirectiveNoFileComp))
 	root.AddCommand(newRun(&o), newSQL(&o), newLake(&o), newETL(&o), newCatalog(&o), newRules(&o), newAlerts(&o), newForecast(),
-		newConfig(&o), newDoctor(&o), newCost(&o), newStop(&o), newVersion())
+		newConfig(&o), newDoctor(&o), newCost(&o), newStop(&o), newMan(), newVersion())
 	for _, cmd := range root.Commands() {
 		markUsage(cmd)
 	}
