@@ -21,7 +21,7 @@ import (
 // WriteCSV writes the rest of rows with a header line, values as FormatValue
 // writes them, quoted where RFC 4180 asks for it; NULL is an empty field and
 // an empty text is "".
-func WriteCSV(ctx context.Context, rows *Rows, w io.Writer) error {
+func WriteCSV(ctx context.Context, rows Cursor, w io.Writer) error {
 	out := bufio.NewWriterSize(w, 1<<16)
 	columns := rows.Columns()
 	for i, c := range columns {
@@ -78,7 +78,7 @@ func writeField(out *bufio.Writer, field []byte) {
 // WriteJSON writes the rest of rows as one JSON object a line, keys in the
 // order of the columns. Numbers stay numbers where JSON has them (not NaN,
 // not beyond a double); times are RFC 3339; binaries are base64.
-func WriteJSON(ctx context.Context, rows *Rows, w io.Writer) error {
+func WriteJSON(ctx context.Context, rows Cursor, w io.Writer) error {
 	out := bufio.NewWriterSize(w, 1<<16)
 	columns := rows.Columns()
 	keys := make([][]byte, len(columns))
@@ -169,7 +169,7 @@ func jsonValue(v any, typ string) any {
 // WriteTable writes the rest of rows as a table for people: columns aligned,
 // numbers to the right, control characters made visible, a last line with the
 // number of rows. It holds the rows in memory, at most maxTable of them.
-func WriteTable(ctx context.Context, rows *Rows, w io.Writer) error {
+func WriteTable(ctx context.Context, rows Cursor, w io.Writer) error {
 	columns := rows.Columns()
 	widths := make([]int, len(columns))
 	for i, c := range columns {
@@ -213,7 +213,7 @@ func WriteTable(ctx context.Context, rows *Rows, w io.Writer) error {
 	switch {
 	case left > 0:
 		fmt.Fprintf(out, "(%d rows, of which %d are shown; --format csv gives all)\n", len(lines)+left, len(lines))
-	case rows.More():
+	case more(rows):
 		fmt.Fprintf(out, "(the first %d rows)\n", len(lines))
 	case len(lines) == 1:
 		fmt.Fprintln(out, "(1 row)")
@@ -265,22 +265,30 @@ func printable(s string) string {
 
 // WriteParquet writes the result as a Parquet file, zstd. No row of rows may
 // have been read before.
-func WriteParquet(ctx context.Context, rows *Rows, w io.Writer) error {
-	if rows.sql == "" {
+func WriteParquet(ctx context.Context, rows Cursor, w io.Writer) error {
+	r, ok := rows.(*Rows)
+	if !ok {
+		return writeForeign(ctx, rows, w)
+	}
+	return r.writeParquet(ctx, w)
+}
+
+func (r *Rows) writeParquet(ctx context.Context, w io.Writer) error {
+	if r.sql == "" {
 		return errors.New("this statement's answer is not a table that Parquet could hold")
 	}
-	source := rows.sql
-	if rows.limit > 0 {
-		source += fmt.Sprintf(" LIMIT %d", rows.limit)
+	source := r.sql
+	if r.limit > 0 {
+		source += fmt.Sprintf(" LIMIT %d", r.limit)
 	}
-	if rows.spooled {
+	if r.spooled {
 		source = "SELECT * FROM temp.result_ ORDER BY rowid"
 	}
-	path := rows.db.tempFile(".parquet")
+	path := r.db.tempFile(".parquet")
 	defer os.Remove(path)
-	err := exec(ctx, rows.conn, "COPY ("+source+") TO "+quote(path)+" (FORMAT parquet, COMPRESSION zstd)")
+	err := exec(ctx, r.conn, "COPY ("+source+") TO "+quote(path)+" (FORMAT parquet, COMPRESSION zstd)")
 	if err != nil {
-		return rows.explain(err)
+		return r.explain(err)
 	}
 	f, err := os.Open(path)
 	if err != nil {

@@ -173,7 +173,6 @@ func (d *Desk) skilful(model string, horizon int32) (yes, known bool) {
 	return false, false
 }
 
-
 // bandOf is the newest forecast of a symbol: all horizons of one model; of
 // the one that spoke last where model is "" or has no forecast.
 func bandOf(d *Desk, q *live.Quote, last market.Bar, model string) *chart.Band {

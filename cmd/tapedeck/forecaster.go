@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -176,4 +177,22 @@ func (f *forecaster) Models() ([]live.Model, live.Level, string) {
 		level, text = live.Working, f.models.text
 	}
 	return list, level, text
+}
+
+// recentMinutes reads the newest one-minute bars of every symbol from the lake
+// and the log. SQL is opened for this alone: it takes memory.
+func (h *held) recentMinutes(c Config, logger *slog.Logger) func(context.Context) ([]market.Bar, error) {
+	const minutes = 120
+	return func(ctx context.Context) ([]market.Bar, error) {
+		db, err := openStore(ctx, c, h.place, h.lake, h.log, logger)
+		if err != nil {
+			return nil, err
+		}
+		before, from := market.At(time.Now()).Add(time.Minute), market.Time(0)
+		if c.Feed != "replay" { // whose time is its own
+			from = before.Add(-26 * time.Hour)
+		}
+		bars, err := db.RecentBars(ctx, market.Minute, minutes, from, before)
+		return bars, errors.Join(err, db.Close())
+	}
 }

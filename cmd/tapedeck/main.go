@@ -196,8 +196,22 @@ recording unless you say so.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	_ = root.RegisterFlagCompletionFunc("feed", cobra.FixedCompletions([]string{"sim", "replay", "yahoo", "alphavantage"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = root.RegisterFlagCompletionFunc("speed", cobra.FixedCompletions([]string{"1", "10", "max"}, cobra.ShellCompDirectiveNoFileComp))
-	root.AddCommand(newRun(&o), newSQL(&o), newLake(&o), newETL(&o), newCatalog(&o), newRules(&o), newAlerts(&o), newForecast(),
-		newConfig(&o), newDoctor(&o), newCost(&o), newStop(&o), newMan(), newVersion())
+	root.AddCommand(
+		newRun(&o),
+		newStop(&o),
+		newSQL(&o),
+		newAlerts(&o),
+		newRules(&o),
+		newForecast(),
+		newLake(&o),
+		newETL(&o),
+		newCatalog(&o),
+		newCost(&o),
+		newDoctor(&o),
+		newConfig(&o),
+		newMan(),
+		newVersion(),
+	)
 	for _, cmd := range root.Commands() {
 		markUsage(cmd)
 	}

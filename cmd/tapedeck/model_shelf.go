@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -134,4 +138,35 @@ func (s *sample) quantiles() live.Quantiles {
 		s.sorted, s.dirty = live.Quantiles{P50: at(0.5), P99: at(0.99)}, false
 	}
 	return s.sorted
+}
+
+// openModels gives a shelf whose models are those in use below a directory,
+// asked directly in this process.
+func openModels(dir string, logger *slog.Logger) *modelShelf {
+	return &modelShelf{slog: logger, load: func(inUse []*askedModel) ([]*askedModel, error) {
+		var list []*askedModel
+		for _, name := range []string{ml.XGBoost, ml.LSTM} {
+			versions, err := os.ReadDir(filepath.Join(dir, name))
+			if errors.Is(err, fs.ErrNotExist) || err == nil && len(versions) == 0 {
+				continue
+			}
+			if err != nil {
+				return nil, fmt.Errorf("look for models: %w", err)
+			}
+			version := versions[len(versions)-1].Name()
+			if i := slices.IndexFunc(inUse, func(a *askedModel) bool { return a.manifest.Name == name && a.manifest.Version == version }); i >= 0 {
+				list = append(list, inUse[i])
+				continue
+			}
+			model, err := ml.Open(filepath.Join(dir, name, version))
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, &askedModel{manifest: model.Manifest(), predictor: model})
+		}
+		for i := range list {
+			list[i].champion = i == 0
+		}
+		return list, nil
+	}}
 }

@@ -139,8 +139,7 @@ func (b *rulebook) take(records []kafka.Record) (changed bool) {
 		}
 		record := new(ruleRecord)
 		if len(r.Value) == 0 { // a tombstone, by another program
-			name := string(r.Key)
-			before := b.rules[name]
+			before := b.rules[string(r.Key)]
 			if before == nil {
 				continue
 			}

@@ -216,8 +216,8 @@ nothing changes. It acts in every running pipeline within a second.`,
 
 // ruleFlags are a rule's fields as flags.
 type ruleFlags struct {
-	watch, notify                                                                   []string
-	hold, repeat, cooldown, keepFiring, expires, severity, note, description, state string
+	watch, notify                                                            []string
+	hold, repeat, cooldown, keepFiring, expires, severity, note, description string
 }
 
 func (f *ruleFlags) register(cmd *cobra.Command) {

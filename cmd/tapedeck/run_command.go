@@ -24,8 +24,8 @@ func newRun(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the pipeline without a screen",
-		Long: `Runs the pipeline in the foreground: feed, compute and archive, or the stages
-named by --stages. It ends in order on SIGTERM or ctrl-c: everything handed on
+		Long: `Runs the pipeline in the foreground: feed, compute, predict and archive, or the
+stages named by --stages. It ends in order on SIGTERM or ctrl-c: everything handed on
 and flushed. With --once it ends by itself when the feed has ended and all of
 it lies in the lake, and prints what it did.`,
 		Example: `  tapedeck run
@@ -82,6 +82,7 @@ func runPipeline(ctx context.Context, c Config, stages []string, once bool, out 
 	if err != nil {
 		return err
 	}
+	config.Forecaster = newForecaster(openModels(p.path("models"), logger), h.recentMinutes(c, logger), logger)
 	if c.HTTP.Listen != "" {
 		m, err := listenMonitor(c.HTTP.Listen, c.HTTP.Pprof, h.log, h.lake, logger)
 		if err != nil {

@@ -74,7 +74,7 @@ Times are UTC. bars and features have a column interval: 1s 1m 5m 15m 1h 1d.`,
 	return cmd
 }
 
-var writers = map[string]func(context.Context, *store.Rows, io.Writer) error{
+var writers = map[string]func(context.Context, store.Cursor, io.Writer) error{
 	"table": store.WriteTable, "csv": store.WriteCSV, "json": store.WriteJSON, "parquet": store.WriteParquet,
 }
 
@@ -110,7 +110,7 @@ func readStatement(args []string, file string, stdin io.Reader) (string, error) 
 // query answers one statement, over the log of the running pipeline or, where
 // none runs, over the log that lies here.
 func query(ctx context.Context, c Config, statement string, o store.Options,
-	write func(context.Context, *store.Rows, io.Writer) error, out, notes io.Writer) error {
+	write func(context.Context, store.Cursor, io.Writer) error, out, notes io.Writer) error {
 	v, err := openView(ctx, c, notes)
 	if err != nil {
 		return err
