@@ -210,6 +210,7 @@ recording unless you say so.`,
 		newDoctor(&o),
 		newConfig(&o),
 		newMan(),
+		newSSH(&o),
 		newVersion(),
 	)
 	for _, cmd := range root.Commands() {
