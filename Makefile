@@ -77,3 +77,25 @@ $(TOOLS)/promtool: # not by go install: its go.mod has exclude directives
 check-monitoring: $(TOOLS)/promtool ## alert rules and Prometheus's configuration, by promtool
 	$(TOOLS)/promtool check config examples/monitoring/prometheus.yaml
 	$(TOOLS)/promtool test rules examples/monitoring/alerts_test.yaml
+
+NFPM_VERSION = v2.43.4
+$(TOOLS)/nfpm:
+	@mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) $(GO) install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
+
+release: $(TOOLS)/nfpm ## binaries, deb, rpm, man pages, completions and checksums into dist/
+	GO=$(GO) bash examples/packaging/release.sh $(VERSION)
+
+man: build ## man pages into dist/man
+	bin/tapedeck man dist/man
+
+GOVULNCHECK_VERSION = v1.1.4
+$(TOOLS)/govulncheck:
+	@mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) $(GO) install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+
+vulnerabilities: $(TOOLS)/govulncheck ## known vulnerabilities in what is called (asks vuln.go.dev)
+	$(TOOLS)/govulncheck ./...
+
+licences: ## compare docs/licences.md with what is linked in
+	@GO=$(GO) bash examples/packaging/licences.sh --check

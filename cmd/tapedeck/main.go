@@ -211,6 +211,8 @@ recording unless you say so.`,
 		newCost(&o),
 		newDoctor(&o),
 		newConfig(&o),
+		newMan(),
+		newSSH(&o),
 		newVersion(),
 	)
 	for _, cmd := range root.Commands() {

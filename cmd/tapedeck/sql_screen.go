@@ -139,6 +139,9 @@ func (s screenSQL) Export(ctx context.Context, statement, format, path string, p
 	if err != nil {
 		return e, err
 	}
+	if path, err = currentRole().exportPath(path); err != nil {
+		return e, err
+	}
 	if path, err = exportPath(path); err != nil {
 		return e, err
 	}
