@@ -273,22 +273,22 @@ func WriteParquet(ctx context.Context, rows Cursor, w io.Writer) error {
 	return r.writeParquet(ctx, w)
 }
 
-func (rows *Rows) writeParquet(ctx context.Context, w io.Writer) error {
-	if rows.sql == "" {
+func (r *Rows) writeParquet(ctx context.Context, w io.Writer) error {
+	if r.sql == "" {
 		return errors.New("this statement's answer is not a table that Parquet could hold")
 	}
-	source := rows.sql
-	if rows.limit > 0 {
-		source += fmt.Sprintf(" LIMIT %d", rows.limit)
+	source := r.sql
+	if r.limit > 0 {
+		source += fmt.Sprintf(" LIMIT %d", r.limit)
 	}
-	if rows.spooled {
+	if r.spooled {
 		source = "SELECT * FROM temp.result_ ORDER BY rowid"
 	}
-	path := rows.db.tempFile(".parquet")
+	path := r.db.tempFile(".parquet")
 	defer os.Remove(path)
-	err := exec(ctx, rows.conn, "COPY ("+source+") TO "+quote(path)+" (FORMAT parquet, COMPRESSION zstd)")
+	err := exec(ctx, r.conn, "COPY ("+source+") TO "+quote(path)+" (FORMAT parquet, COMPRESSION zstd)")
 	if err != nil {
-		return rows.explain(err)
+		return r.explain(err)
 	}
 	f, err := os.Open(path)
 	if err != nil {

@@ -238,12 +238,14 @@ var errFormat = fmt.Errorf("Invalid format")
 func parseTime(pieces []piece, s string, pivot int) (time.Time, string, error) {
 	p := parsed{year: 1970, month: 1, day: 1, weekYear: 1970, week: 1, weekday: 1, pm: -1}
 	rest := s
-	bad := fmt.Errorf("Invalid format: \"%s\" is malformed at \"%s\"", clip(s), clip(rest))
+	bad := func(at string) error {
+		return fmt.Errorf("Invalid format: \"%s\" is malformed at \"%s\"", clip(s), clip(at))
+	}
 	for i, f := range pieces {
-		bad = fmt.Errorf("Invalid format: \"%s\" is malformed at \"%s\"", clip(s), clip(rest))
+		at := rest
 		if f.field == 0 {
 			if !strings.HasPrefix(rest, f.text) {
-				return time.Time{}, "", bad
+				return time.Time{}, "", bad(at)
 			}
 			rest = rest[len(f.text):]
 			continue
@@ -251,11 +253,11 @@ func parseTime(pieces []piece, s string, pivot int) (time.Time, string, error) {
 		adjacent := i+1 < len(pieces) && pieces[i+1].field != 0 && strings.IndexByte("aEzZ", pieces[i+1].field) < 0
 		var err error
 		if rest, err = p.field(f, rest, adjacent, pivot); err != nil {
-			return time.Time{}, "", bad
+			return time.Time{}, "", bad(at)
 		}
 	}
 	if rest != "" {
-		return time.Time{}, "", fmt.Errorf("Invalid format: \"%s\" is malformed at \"%s\"", clip(s), clip(rest))
+		return time.Time{}, "", bad(rest)
 	}
 	return p.time(s)
 }

@@ -2,6 +2,7 @@ package athena
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -251,9 +252,8 @@ func fromUnixtime(c *compiler, x *call, a []value) (value, error) {
 	case len(a) == 2 && a[1].text != nil:
 		zone = *a[1].text
 	case len(a) == 3 && a[1].number != "" && a[2].number != "":
-		var h, m int64
-		fmt.Sscan(a[1].number, &h)
-		fmt.Sscan(a[2].number, &m)
+		h, _ := strconv.ParseInt(a[1].number, 10, 64) // the parser has seen to it that they are numbers
+		m, _ := strconv.ParseInt(a[2].number, 10, 64)
 		zone = offsetName(h*3600 + m*60)
 	case len(a) > 1:
 		return value{}, failAt(x.args[1].at(), "the time zone must be written out here")
@@ -399,7 +399,7 @@ func withZone(c *compiler, x *call, a []value) (value, error) {
 func now(c *compiler, x *call, a []value) (value, error) {
 	p := 3
 	if len(a) == 1 {
-		fmt.Sscan(a[0].number, &p)
+		p, _ = strconv.Atoi(a[0].number)
 		p = min(p, 6)
 	}
 	instant := fmt.Sprintf("make_timestamptz(trino_round_us(epoch_us(now()), %d))", pow10(6-p))

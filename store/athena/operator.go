@@ -192,9 +192,7 @@ func (c *compiler) arithmetic(x *operation, l, r value) (value, error) {
 			}
 			factor := coerce(r, scalar(doubleType)).sql
 			if x.op == "/" {
-				factor = "1e0 / " + factor
 				name = strings.Replace(name, "_times", "_over", 1)
-				factor = coerce(r, scalar(doubleType)).sql
 			}
 			return value{sql: name + "(" + l.sql + ", " + factor + ")", typ: l.typ}, nil
 		}
