@@ -8,7 +8,7 @@ TOOLS    = $(CURDIR)/.cache/bin
 export CGO_ENABLED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check lint examples bench fuzz golden test-kafka crash clean
+.PHONY: help build run test check lint examples bench fuzz golden test-kafka crash crash-minio test-trino test-aws clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -54,6 +54,15 @@ test-kafka: build ## the log's contract and one whole journey on a real Kafka (n
 
 crash: ## accounting under kill -9, long form: 200 kills
 	TAPEDECK_KILLS=200 TAPEDECK_TEST_CRASH=200 $(GO) test -count=1 -timeout 60m -run 'Kill|Account|Crash' ./store/lake/ ./cmd/tapedeck/
+
+crash-minio: ## the same against a real MinIO that is itself killed (MINIO=path of its binary)
+	TAPEDECK_TEST_MINIO=1 $(GO) test -v -count=1 -timeout 60m -run 'MinIO' ./store/lake/
+
+test-trino: ## a real Trino over this very lake (needs Java 24 and Maven)
+	TAPEDECK_TEST_TRINO=1 $(GO) test -v -count=1 -timeout 15m -run 'RealTrino' ./cmd/tapedeck/
+
+test-aws: ## Glue and Athena as moto speaks them (needs moto_server, from pip install 'moto[server]')
+	TAPEDECK_TEST_AWS=1 $(GO) test -v -count=1 -timeout 5m -run 'Moto' ./store/remote/
 
 clean: ## remove what was built
 	rm -rf bin dist .cache
