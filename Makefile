@@ -8,7 +8,8 @@ TOOLS    = $(CURDIR)/.cache/bin
 export CGO_ENABLED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check lint examples bench fuzz golden test-kafka crash crash-minio test-trino test-aws clean
+.PHONY: help build run test check lint examples bench fuzz golden test-kafka crash crash-minio test-trino test-aws clean \
+	release man soak check-aws check-monitoring vulnerabilities licences
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -66,3 +67,19 @@ test-aws: ## Glue and Athena as moto speaks them (needs moto_server, from pip in
 
 clean: ## remove what was built
 	rm -rf bin dist .cache
+
+# ---- operating it ----------------------------------------------------------
+
+check-aws: build ## cfn-lint, moto, shellcheck and the steps of the user-data, as far as that goes here
+	bash examples/aws/check.sh $(CURDIR)/.cache/aws
+
+PROMTOOL_VERSION = v0.309.1
+$(TOOLS)/promtool: # not by go install: its go.mod has exclude directives
+	@mkdir -p $(TOOLS) .cache/promtool
+	cd .cache/promtool && rm -f go.mod go.sum && $(GO) mod init promtool && \
+	  $(GO) get github.com/prometheus/prometheus/cmd/promtool@$(PROMTOOL_VERSION) && \
+	  CGO_ENABLED=0 $(GO) build -o $(TOOLS)/promtool github.com/prometheus/prometheus/cmd/promtool
+
+check-monitoring: $(TOOLS)/promtool ## alert rules and Prometheus's configuration, by promtool
+	$(TOOLS)/promtool check config examples/monitoring/prometheus.yaml
+	$(TOOLS)/promtool test rules examples/monitoring/alerts_test.yaml

@@ -99,12 +99,11 @@ type training struct {
 	config   Config
 	progress func(Progress)
 
-	from    market.Time
-	until   market.Time // nothing later is known
-	heldAt  market.Time // first held-out minute
-	fit     []sample    // before it, at most MaxRows, in order
-	held    []sample
-	targets []float32 // of the horizon being fitted
+	from   market.Time
+	until  market.Time // nothing later is known
+	heldAt market.Time // first held-out minute
+	fit    []sample    // before it, at most MaxRows, in order
+	held   []sample
 }
 
 // Fewest minutes to fit to and to hold out: below them there is nothing to learn.

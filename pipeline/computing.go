@@ -30,12 +30,14 @@ type computing struct {
 	indicators features
 	rulesOn    Rules
 
-	next      int64    // offset of the next record
-	repeated  int64    // below it are records that were taken before a crash, perhaps
-	fresh     bool     // nothing was taken before: there is nothing to repeat
-	effects   []effect // to be repeated, from the log of effects, next first
-	edits     int      // rule edits of the book that have been looked at
-	ruleTexts map[string]string
+	next      int64             // offset of the next record
+	repeated  int64             // below it are records that were taken before a crash, perhaps
+	fresh     bool              // nothing was taken before: there is nothing to repeat
+	effects   []effect          // to be repeated, from the log of effects, next first
+	edits     int               // rule edits of the book that have been looked at
+	inForce   map[string]string // edits by key
+	forecasts int64             // offset of the next prediction that rules are told; -1: not known yet
+	predicted *predictedEnds
 	held      map[int64][]byte // bytes of ticks that the cleaner holds back
 	history   bool             // the newest tick was a back-fill
 	written   map[identity]struct{}
@@ -97,7 +99,10 @@ func (c *computing) Start(ctx context.Context) (int64, error) {
 	c.next = max(c.next, ranges[c.partition].Low)
 	c.repeated = ranges[c.partition].High
 	c.fresh = snap.next == 0 && len(effects) == 0 && len(c.written) == 0
-	c.applyEffects()
+	c.applyEffects(ctx)
+	if c.failure != nil {
+		return 0, c.failure
+	}
 	c.position = c.progress.hold("compute", kafka.Ticks, c.partition, c.next)
 	return c.next, nil
 }
@@ -108,7 +113,8 @@ func (c *computing) reset() {
 	c.builder = bars.New(c.Calendar)
 	c.indicators = newFeatures(c.Calendar, c.SecondFeatures)
 	c.rulesOn = c.NewRules()
-	c.ruleTexts = map[string]string{}
+	c.inForce = map[string]string{}
+	c.forecasts = -1
 	c.held = map[int64][]byte{}
 	c.onAccept, c.onReject, c.onBar, c.onAlert = c.accept, c.reject, c.closed, c.alert
 	c.written = map[identity]struct{}{}
@@ -204,9 +210,9 @@ func (c *computing) Stop(ctx context.Context) error {
 // take works on one record of the log.
 func (c *computing) take(r *kafka.Record) {
 	c.record, c.next = r, r.Offset
-	c.applyEffects() // of offsets that hold no record
+	c.applyEffects(c.ctx) // of offsets that hold no record
 	c.next = r.Offset + 1
-	defer c.applyEffects()
+	defer c.applyEffects(c.ctx)
 	for _, h := range r.Headers {
 		if h.Key == headerReject {
 			c.deadLetter(r.Offset, r.Value, string(h.Value))

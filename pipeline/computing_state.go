@@ -13,8 +13,9 @@ import (
 	"tapedeck/pipeline/market"
 )
 
-// takeEdits lets rule edits act: each is written to the state topic with the
-// offset at which it acts, before it does, so that every replay does the same.
+// takeEdits lets rule edits and predictions act: each is written to the state
+// topic with the offset at which it acts, before it does, so that every replay
+// does the same.
 // An edit never acts among records that were there before this worker: what
 // they gave may be written already, and must not be contradicted.
 func (c *computing) takeEdits(ctx context.Context) error {
@@ -22,34 +23,104 @@ func (c *computing) takeEdits(ctx context.Context) error {
 		return nil // the past is repeated first
 	}
 	edits, n := c.rules.since(c.edits)
-	for _, rule := range edits {
-		if c.ruleTexts[rule.Name] == string(market.EncodeRule(&rule)) {
+	for _, e := range edits {
+		if c.inForce[e.key] == string(e.value) {
 			continue
 		}
-		if err := writeEffect(ctx, c.producer, c.partition, effect{c.next, rule}); err != nil {
-			return fmt.Errorf("note that rule %s changes: %w", rule.Name, err)
+		if err := c.effect(ctx, e); err != nil {
+			return fmt.Errorf("note that %s changes: %w", e.key, err)
 		}
-		c.setRule(rule)
 	}
 	c.edits = n
+	end := c.predicted.end(c.partition)
+	if end < 0 {
+		return nil
+	}
+	if c.forecasts < 0 || end < c.forecasts {
+		c.forecasts = end
+	}
+	if end > c.forecasts {
+		return c.effect(ctx, edit{predictionsKey, binary.AppendUvarint(binary.AppendUvarint(nil, uint64(c.forecasts)), uint64(end))})
+	}
+	return nil
+}
+
+// effect notes an edit and lets it act.
+func (c *computing) effect(ctx context.Context, e edit) error {
+	if err := writeEffect(ctx, c.producer, c.partition, effect{c.next, e}); err != nil {
+		return err
+	}
+	return c.act(ctx, e)
+}
+
+// predictionsKey is the key of an effect whose value is the range of offsets
+// of the predictions topic's partition that acts.
+const predictionsKey = "predictions/"
+
+// act puts an edit in force. A rule that cannot be compiled here (a newer
+// version's word, say) is switched off and said, and stops nothing else.
+func (c *computing) act(ctx context.Context, e edit) error {
+	switch e.key {
+	case predictionsKey:
+		return c.usePredictions(ctx, e.value)
+	case endpointKey:
+		c.inForce[e.key] = string(e.value)
+		c.setEndpoint(e.value)
+		return nil
+	}
+	c.inForce[e.key] = string(e.value)
+	var rule market.Rule
+	err := market.DecodeRule(e.value, &rule)
+	if err == nil {
+		err = c.rulesOn.SetRule(rule)
+	}
+	if err != nil {
+		c.status.trouble(fmt.Sprintf("rule %s is not in force: %v", e.key, err))
+		c.slog.Error("rule is not in force", "rule", e.key, "error", err)
+	}
+	return nil
+}
+
+func (c *computing) setEndpoint(value []byte) {
+	var state market.Endpoint
+	if err := market.DecodeEndpoint(value, &state); err != nil {
+		c.slog.Error("the endpoint's state cannot be read and is passed over", "error", err)
+		return
+	}
+	c.rulesOn.SetEndpoint(state.Up, state.Since)
+}
+
+// usePredictions tells the rules the live predictions of a range of offsets;
+// those that the log no longer has are gone.
+func (c *computing) usePredictions(ctx context.Context, value []byte) error {
+	from, rest, ok := cutUvarint(value)
+	to, _, ok2 := cutUvarint(rest)
+	if !ok || !ok2 {
+		return errors.New("an effect of predictions is damaged")
+	}
+	var p market.Prediction
+	err := c.log.Read(ctx, kafka.Predictions, c.partition, int64(from), int64(to), func(records []kafka.Record) error {
+		for i := range records {
+			if market.DecodePrediction(records[i].Value, &p) == nil && !p.BackFilled {
+				c.rulesOn.SetPrediction(&p)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read the predictions that rules use: %w", err)
+	}
+	c.forecasts = int64(to)
 	return nil
 }
 
 // applyEffects repeats the edits that acted before the record at next.
-func (c *computing) applyEffects() {
+func (c *computing) applyEffects(ctx context.Context) {
 	for len(c.effects) > 0 && c.effects[0].offset <= c.next {
-		c.setRule(c.effects[0].rule)
+		if err := c.act(ctx, c.effects[0].edit); err != nil && c.failure == nil {
+			c.failure = err
+		}
 		c.effects = c.effects[1:]
-	}
-}
-
-// setRule puts a rule in force. A rule that cannot be compiled here (a newer
-// version's word, say) is switched off and said, and stops nothing else.
-func (c *computing) setRule(rule market.Rule) {
-	c.ruleTexts[rule.Name] = string(market.EncodeRule(&rule))
-	if err := c.rulesOn.SetRule(rule); err != nil {
-		c.status.trouble(fmt.Sprintf("rule %s is not in force: %v", rule.Name, err))
-		c.slog.Error("rule is not in force", "rule", rule.Name, "error", err)
 	}
 }
 
@@ -120,9 +191,9 @@ func (c *computing) snapshot(ctx context.Context) error {
 }
 
 // stateVersion is the first byte of a state.
-const stateVersion = 2
+const stateVersion = 3
 
-// The state: whether history comes in, rules in force, held ticks, then cleaner, builder, engine and features.
+// The state: whether history comes in, the next prediction, edits in force, held ticks, then cleaner, builder, engine and features.
 
 func (c *computing) appendState(dst []byte) []byte {
 	history := byte(0)
@@ -130,10 +201,11 @@ func (c *computing) appendState(dst []byte) []byte {
 		history = 1
 	}
 	dst = append(dst, stateVersion, history)
-	dst = binary.AppendUvarint(dst, uint64(len(c.ruleTexts)))
-	for _, name := range sortedKeys(c.ruleTexts) {
+	dst = binary.AppendUvarint(dst, uint64(c.forecasts+1))
+	dst = binary.AppendUvarint(dst, uint64(len(c.inForce)))
+	for _, name := range sortedKeys(c.inForce) {
 		dst = appendText(dst, name)
-		dst = appendText(dst, c.ruleTexts[name])
+		dst = appendText(dst, c.inForce[name])
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(c.held)))
 	offsets := make([]int64, 0, len(c.held))
@@ -153,12 +225,22 @@ func (c *computing) appendState(dst []byte) []byte {
 
 func (c *computing) loadState(src []byte) (err error) {
 	fail := errors.New("the state is damaged")
-	if len(src) < 2 || src[0] != stateVersion {
+	if len(src) < 2 || src[0] != stateVersion && src[0] != 2 {
 		return errors.New("the state is of another version: start it once with the version that wrote it, and stop it in order; or use another --data DIR")
 	}
+	version := src[0]
 	c.history = src[1] == 1
-	n, src, ok := cutUvarint(src[2:])
-	if !ok {
+	src = src[2:]
+	var n uint64
+	var ok bool
+	c.forecasts = -1
+	if version > 2 {
+		if n, src, ok = cutUvarint(src); !ok {
+			return fail
+		}
+		c.forecasts = int64(n) - 1
+	}
+	if n, src, ok = cutUvarint(src); !ok {
 		return fail
 	}
 	for range n {
@@ -169,7 +251,7 @@ func (c *computing) loadState(src []byte) (err error) {
 		if text, src, ok = cutText(src); !ok {
 			return fail
 		}
-		c.ruleTexts[name] = text
+		c.inForce[name] = text
 	}
 	if n, src, ok = cutUvarint(src); !ok {
 		return fail

@@ -180,6 +180,8 @@ type brokenRules struct{}
 
 func (brokenRules) SetRule(market.Rule) error              { return nil }
 func (brokenRules) Quiet(bool)                             {}
+func (brokenRules) SetPrediction(*market.Prediction)       {}
+func (brokenRules) SetEndpoint(bool, market.Time)          {}
 func (brokenRules) Bar(*market.Bar, func(*market.Alert))   {}
 func (brokenRules) Tick(*market.Tick, func(*market.Alert)) {}
 func (brokenRules) Clock(market.Time, func(*market.Alert)) {}

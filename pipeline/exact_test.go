@@ -235,6 +235,8 @@ type tripwire struct {
 	above    map[string]bool
 	revision atomic.Int64
 	clock    atomic.Int64
+	told     []float64 // means of predictions
+	down     bool
 }
 
 func (t *tripwire) SetRule(r market.Rule) error {
@@ -256,6 +258,8 @@ func (t *tripwire) Tick(tick *market.Tick, emit func(*market.Alert)) {
 func (t *tripwire) Quiet(bool)                                   {}
 func (t *tripwire) Bar(*market.Bar, func(*market.Alert))         {}
 func (t *tripwire) Clock(now market.Time, _ func(*market.Alert)) { t.clock.Store(int64(now)) }
+func (t *tripwire) SetPrediction(p *market.Prediction)           { t.told = append(t.told, p.Mean) }
+func (t *tripwire) SetEndpoint(up bool, _ market.Time)           { t.down = !up }
 
 func (t *tripwire) AppendState(dst []byte) []byte {
 	dst = binary.AppendVarint(dst, t.revision.Load())

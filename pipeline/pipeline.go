@@ -26,7 +26,7 @@ import (
 )
 
 // Stages are the names of all stages, in the order of the journey.
-var Stages = []string{"feed", "compute", "archive"}
+var Stages = []string{"feed", "compute", "predict", "archive"}
 
 // Config says what runs and how.
 type Config struct {
@@ -49,6 +49,7 @@ type Config struct {
 	SnapshotEvery  time.Duration
 	DefaultRules   []market.Rule
 	NewRules       func() Rules // an engine for one partition's symbols
+	Forecaster     Forecaster   // of the stage predict; nil: there is none
 
 	FlushRows  int           // rows of a partition at which a part is written to the lake
 	FlushAge   time.Duration // age of the oldest buffered row at which a part is written
@@ -69,6 +70,8 @@ type Rules interface {
 	Bar(b *market.Bar, emit func(*market.Alert))
 	Clock(now market.Time, emit func(*market.Alert))
 	Quiet(quiet bool) // what follows is history: remembered, and not judged
+	SetPrediction(p *market.Prediction)
+	SetEndpoint(up bool, since market.Time) // whether the champion's endpoint answers
 	AppendState(dst []byte) []byte
 	LoadState(src []byte) (rest []byte, err error)
 }
@@ -154,8 +157,8 @@ func (r *runner) run(ctx context.Context) (Report, error) {
 	for _, s := range []struct {
 		name string
 		run  func(context.Context) error
-	}{{"feed", r.feed}, {"compute", r.compute}, {"archive", r.archive}} {
-		if r.has(s.name) {
+	}{{"feed", r.feed}, {"compute", r.compute}, {"predict", r.predict}, {"archive", r.archive}} {
+		if r.has(s.name) && (s.name != "predict" || r.Forecaster != nil) {
 			stages = append(stages, &stage{name: s.name, run: s.run, done: make(chan error, 1)})
 		}
 	}
@@ -279,12 +282,22 @@ func (r *runner) compute(ctx context.Context) error {
 			status.trouble("rules are not followed: " + err.Error())
 		}
 	})
+	predicted := &predictedEnds{}
+	following.Go(func() { predicted.follow(followCtx, r) })
 	err = r.log.RunGroup(ctx, r.group("compute", kafka.Ticks, status), func(partition int32) kafka.Worker {
-		return &computing{runner: r, rules: rules, status: status, partition: partition}
+		return &computing{runner: r, rules: rules, predicted: predicted, status: status, partition: partition}
 	})
 	stop()
 	following.Wait()
 	return err
+}
+
+// predict runs the forecaster, in one process of all that run this stage.
+func (r *runner) predict(ctx context.Context) error {
+	status := r.newStatus("predict")
+	return r.log.RunGroup(ctx, r.group("predict", kafka.Feeds, status), func(int32) kafka.Worker {
+		return &predicting{runner: r, forecaster: r.Forecaster, status: status}
+	})
 }
 
 // archive runs one group for each table, and the lake's housekeeping. At the

@@ -4,11 +4,21 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 
 	"tapedeck/pipeline/kafka"
 	"tapedeck/pipeline/market"
 )
+
+// edit is a record of the rules topic that acts: a rule under its name, with
+// its deletion as a rule that says so, or the state of the endpoint. What
+// screens note there besides (what was acknowledged or silenced) acts elsewhere.
+type edit struct {
+	key   string
+	value []byte
+}
 
 // ruleBook follows the rules topic. It keeps every edit in the order of the
 // log, so that each compute partition can take the ones that it has not had.
@@ -17,14 +27,15 @@ type ruleBook struct {
 	slog *slog.Logger
 
 	mu    sync.Mutex
-	edits []market.Rule
-	next  int64 // offset after the last edit
+	edits []edit
+	rules map[string]bool // names seen
+	next  int64           // offset after the last edit
 }
 
 // openRuleBook reads the rules that stand. Where there are none yet, the
 // defaults are written first; once only, since they then stand in the log.
 func openRuleBook(ctx context.Context, log *kafka.Client, producer *kafka.Producer, defaults []market.Rule, logger *slog.Logger) (*ruleBook, error) {
-	b := &ruleBook{log: log, slog: logger}
+	b := &ruleBook{log: log, slog: logger, rules: map[string]bool{}}
 	if err := b.read(ctx); err != nil {
 		return nil, err
 	}
@@ -41,6 +52,8 @@ func openRuleBook(ctx context.Context, log *kafka.Client, producer *kafka.Produc
 	}
 	return b, b.read(ctx)
 }
+
+func editOfRule(rule market.Rule) edit { return edit{rule.Name, market.EncodeRule(&rule)} }
 
 func (b *ruleBook) read(ctx context.Context) error {
 	ranges, err := b.log.Offsets(ctx, kafka.Rules)
@@ -59,14 +72,27 @@ func (b *ruleBook) take(records []kafka.Record) error {
 	defer b.mu.Unlock()
 	for i := range records {
 		b.next = records[i].Offset + 1
+		key := string(records[i].Key)
 		var rule market.Rule
-		if len(records[i].Value) == 0 { // a tombstone
-			rule = market.Rule{Name: string(records[i].Key), Deleted: true}
-		} else if err := market.DecodeRule(records[i].Value, &rule); err != nil {
-			b.slog.Error("a rule cannot be read and is passed over", "offset", records[i].Offset, "error", err)
+		switch {
+		case key == endpointKey:
+			b.edits = append(b.edits, edit{key, slices.Clone(records[i].Value)})
 			continue
+		case len(records[i].Value) == 0: // a tombstone
+			if !b.rules[key] {
+				continue
+			}
+			rule = market.Rule{Name: key, Deleted: true}
+		default:
+			if err := market.DecodeRule(records[i].Value, &rule); err != nil || rule.Name != key {
+				if !strings.Contains(key, "/") {
+					b.slog.Error("a rule cannot be read and is passed over", "key", key, "offset", records[i].Offset, "error", err)
+				}
+				continue
+			}
 		}
-		b.edits = append(b.edits, rule)
+		b.rules[key] = true
+		b.edits = append(b.edits, editOfRule(rule))
 	}
 	return nil
 }
@@ -81,7 +107,7 @@ func (b *ruleBook) follow(ctx context.Context) error {
 }
 
 // since returns the edits after the first n, and how many there are now.
-func (b *ruleBook) since(n int) ([]market.Rule, int) {
+func (b *ruleBook) since(n int) ([]edit, int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.edits[n:len(b.edits):len(b.edits)], len(b.edits)

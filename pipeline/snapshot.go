@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 
 	"tapedeck/pipeline/kafka"
-	"tapedeck/pipeline/market"
 )
 
 // A snapshot is the state of one compute partition after a given offset. It
@@ -31,17 +31,18 @@ type snapshot struct {
 	state   []byte
 }
 
-// effect is something from another topic that took effect before the tick at offset.
+// effect is something from another topic that took effect before the tick at
+// offset: an edit of the rules topic with its key and value, or predictions.
 type effect struct {
 	offset int64
-	rule   market.Rule
+	edit
 }
 
 // keys of the state topic
 const (
 	keyChunk  = 'c' // c <slot:1> <index:4>; value = next, bytes. Compaction keeps two snapshots.
 	keyCommit = 's' // s; value = version, slot, next, chunks, crc, written …
-	keyEffect = 'e' // e <offset:8> <name>
+	keyEffect = 'e' // e <offset:8> <key of the edit>
 )
 
 var errNewerSnapshot = errors.New("this state was written by a newer tapedeck; start that version, or use another --data DIR")
@@ -71,11 +72,11 @@ func writeSnapshot(ctx context.Context, producer *kafka.Producer, partition int3
 	return producer.Flush(ctx)
 }
 
-// writeEffect notes that a rule takes effect before the tick at offset, before it does.
+// writeEffect notes that something takes effect before the tick at offset, before it does.
 func writeEffect(ctx context.Context, producer *kafka.Producer, partition int32, e effect) error {
 	key := binary.BigEndian.AppendUint64([]byte{keyEffect}, uint64(e.offset))
-	key = append(key, e.rule.Name...)
-	if err := producer.ProduceContext(ctx, kafka.State, partition, key, market.EncodeRule(&e.rule)); err != nil {
+	key = append(key, e.key...)
+	if err := producer.ProduceContext(ctx, kafka.State, partition, key, e.value); err != nil {
 		return err
 	}
 	return producer.Flush(ctx)
@@ -110,11 +111,7 @@ func readSnapshot(ctx context.Context, log *kafka.Client, partition int32) (snap
 					newest, effects = s, effects[:0] // what acted before is part of it
 				}
 			case len(key) > 9 && key[0] == keyEffect:
-				e := effect{offset: int64(binary.BigEndian.Uint64(key[1:]))}
-				if err := market.DecodeRule(value, &e.rule); err != nil {
-					return fmt.Errorf("state/%d at %d: %w", partition, records[i].Offset, err)
-				}
-				effects = append(effects, e)
+				effects = append(effects, effect{int64(binary.BigEndian.Uint64(key[1:])), edit{string(key[9:]), slices.Clone(value)}})
 			}
 		}
 		return nil

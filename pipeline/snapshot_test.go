@@ -56,7 +56,7 @@ func newBench(t *testing.T) *bench {
 // worker is a new one that has started.
 func (b *bench) worker() *computing {
 	b.t.Helper()
-	c := &computing{runner: b.runner, rules: b.book, status: b.runner.newStatus("compute", kafka.Ticks), partition: b.partition}
+	c := &computing{runner: b.runner, rules: b.book, status: b.runner.newStatus("compute", kafka.Ticks), partition: b.partition, predicted: &predictedEnds{}}
 	if _, err := c.Start(b.t.Context()); err != nil {
 		b.t.Fatal(err)
 	}
@@ -93,14 +93,14 @@ func (b *bench) state() (snapshot, []effect) {
 func TestEditsActAfterWhatIsRepeated(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.book.edits = []market.Rule{editOf(0)}
+	b.book.edits = []edit{editOfRule(editOf(0))}
 	first := b.worker()
 	b.take(first, 60)
 	if revision(first) != 0 {
 		t.Fatal("the rule that stood at the beginning is not in force")
 	}
 	// It dies. The rule is edited.
-	b.book.edits = append(b.book.edits, editOf(1))
+	b.book.edits = append(b.book.edits, editOfRule(editOf(1)))
 	second := b.worker()
 	b.take(second, 30)
 	if err := second.Idle(t.Context(), benchTicks); err != nil {
@@ -235,3 +235,86 @@ func FuzzLoadState(f *testing.F) {
 type stateless struct{ brokenRules }
 
 func (stateless) LoadState(src []byte) ([]byte, error) { return src, nil }
+
+// predict writes live predictions of these means, and one that is back-filled.
+func (b *bench) predict(means ...float64) {
+	b.t.Helper()
+	for i, mean := range append(means, 1) {
+		p := market.Prediction{Symbol: "AAPL", Model: "xgboost", Version: "1", Made: tapeStart, Bar: tapeStart, Horizon: 60,
+			Base: 100, Mean: mean, Low: mean, High: mean, BackFilled: i == len(means)}
+		if err := b.runner.producer.Produce(kafka.Predictions, b.partition, []byte("AAPL"), market.EncodePrediction(&p)); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	if err := b.runner.producer.Flush(b.t.Context()); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *bench) predictedEnds() *predictedEnds {
+	b.t.Helper()
+	ends, err := b.runner.ends(b.t.Context(), kafka.Predictions)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return &predictedEnds{ends: ends}
+}
+
+// Predictions and the endpoint's state act at an offset that is written first,
+// and there again in every replay.
+func TestPredictionsActWhereTheyDid(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.predict(90) // before the first worker: of no use any more
+	told := func(c *computing) []float64 { return c.rulesOn.(*tripwire).told }
+	first := b.worker()
+	first.predicted = b.predictedEnds()
+	b.take(first, 60)
+	b.predict(101, 102)
+	first.predicted = b.predictedEnds()
+	if err := first.Idle(t.Context(), benchTicks); err != nil {
+		t.Fatal(err)
+	}
+	b.take(first, benchTicks)
+	down := market.Endpoint{Since: tapeStart, Text: "away"}
+	b.book.edits = append(b.book.edits, edit{endpointKey, market.EncodeEndpoint(&down)})
+	b.predict(103)
+	first.predicted = b.predictedEnds()
+	if err := first.Idle(t.Context(), benchTicks); err != nil {
+		t.Fatal(err)
+	}
+	want := []float64{101, 102, 103}
+	if !slices.Equal(told(first), want) || !first.rulesOn.(*tripwire).down {
+		t.Fatalf("rules were told %v", told(first))
+	}
+	// It dies. The next one is told the same at the same place, whatever has come since.
+	b.predict(104)
+	second := b.worker()
+	second.predicted = b.predictedEnds()
+	b.take(second, 59)
+	if len(told(second)) != 0 {
+		t.Errorf("told too early: %v", told(second))
+	}
+	b.take(second, benchTicks-1)
+	if !slices.Equal(told(second), want[:2]) {
+		t.Errorf("on the way the replay was told %v", told(second))
+	}
+	b.take(second, benchTicks)
+	if !slices.Equal(told(second), want) || !second.rulesOn.(*tripwire).down {
+		t.Errorf("the replay was told %v", told(second))
+	}
+	if err := second.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	third := b.worker()
+	if third.forecasts != second.forecasts || third.forecasts == 0 {
+		t.Errorf("the next prediction is %d, not %d", third.forecasts, second.forecasts)
+	}
+	third.predicted = b.predictedEnds()
+	if err := third.Idle(t.Context(), benchTicks); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(told(third), []float64{104}) {
+		t.Errorf("after the snapshot it was told %v", told(third))
+	}
+}

@@ -33,6 +33,9 @@ type stageStatus struct {
 	feeds   map[string]live.Feed
 	flush   *live.Flush
 	notices []live.Notice
+	level   live.Level // of what it is at, in words
+	text    string
+	about   []live.Model
 
 	lastIn, lastOut int64
 	lastReport      time.Time
@@ -51,6 +54,20 @@ func (s *stageStatus) trouble(text string) {
 	s.mu.Lock()
 	s.errors++
 	s.problem = text
+	s.mu.Unlock()
+}
+
+// working notes what the stage is busy with.
+func (s *stageStatus) working(text string) {
+	s.mu.Lock()
+	s.level, s.text = live.Working, text
+	s.mu.Unlock()
+}
+
+// models notes how the models do, and what is to be said of them.
+func (s *stageStatus) models(about []live.Model, level live.Level, text string) {
+	s.mu.Lock()
+	s.about, s.level, s.text, s.problem = about, level, text, ""
 	s.mu.Unlock()
 }
 
@@ -98,7 +115,7 @@ func (s *stageStatus) report(now time.Time) live.Status {
 	status := live.Status{
 		Stage: s.stage, Time: market.At(now), Total: in, Errors: s.errors, Reasons: maps.Clone(s.reasons), Flush: s.flush,
 		In: float64(in-s.lastIn) / seconds, Out: float64(out-s.lastOut) / seconds,
-		Events: slices.Clone(s.notices),
+		Events: slices.Clone(s.notices), Models: s.about, Level: s.level, Text: s.text,
 	}
 	s.lastIn, s.lastOut, s.lastReport = in, out, now
 	for _, name := range slices.Sorted(maps.Keys(s.feeds)) {

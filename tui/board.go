@@ -166,7 +166,7 @@ func (b *board) predictions(c *canvas, limit int) {
 	newest := map[of]market.Prediction{}
 	var order []of
 	for _, p := range b.desk.Data.Board.Predictions(nil, q.Symbol) {
-		k := of{p.Model + " " + p.Version, p.Horizon}
+		k := of{p.Model, p.Horizon}
 		if old, ok := newest[k]; !ok {
 			order = append(order, k)
 		} else if old.Bar > p.Bar {
@@ -193,7 +193,11 @@ func (b *board) predictions(c *canvas, limit int) {
 		if q.Last > 0 {
 			share = (p.Mean/q.Last - 1) * 100
 		}
-		c.number(c.on(Predict), signed(share, 2)+"%", 8)
+		role := Predict
+		if yes, known := b.desk.skilful(p.Model, p.Horizon); known && !yes {
+			role = Muted
+		}
+		c.number(c.on(role), signed(share, 2)+"%", 8)
 		if band := price(p.Low, q.Decimals) + "–" + price(p.High, q.Decimals); c.room() > width(band)+2 {
 			c.gap(2)
 			c.muted(band)
@@ -217,7 +221,7 @@ func (b *board) prediction(w int) string {
 	p := &q.Predicted
 	c := newCanvas(b.desk.Theme, w+2, 1)
 	c.gap(1)
-	c.put(c.bold(Predict), p.Model+" "+p.Version)
+	c.put(c.bold(Predict), p.Model)
 	c.gap(2)
 	mean := price(p.Mean, q.Decimals) + " in " + horizon(p.Horizon)
 	c.text(mean)
@@ -228,6 +232,11 @@ func (b *board) prediction(w int) string {
 	made := "from " + p.Bar.Add(market.Minute.Length()).Std().In(b.desk.Zone()).Format("15:04")
 	if p.BackFilled {
 		made += ", back-filled"
+	}
+	if yes, known := b.desk.skilful(p.Model, p.Horizon); known && !yes {
+		if doubt := "not better than no change · "; c.room() > width(made)+width(doubt)+3 {
+			made = doubt + made
+		}
 	}
 	if c.room() > width(made)+3 {
 		c.to(c.width - width(made) - 1)

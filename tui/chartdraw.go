@@ -153,7 +153,25 @@ func modelsOf(d *Desk, symbol string) []string {
 	return out
 }
 
-func modelName(p *market.Prediction) string { return p.Model + " " + p.Version }
+func modelName(p *market.Prediction) string { return p.Model }
+
+// skilful says whether a model's live forecasts for a horizon are shown to be
+// better than "no change"; known is false where the pipeline says nothing of it.
+func (d *Desk) skilful(model string, horizon int32) (yes, known bool) {
+	for _, m := range d.models() {
+		if m.Name != model {
+			continue
+		}
+		for _, list := range [...][]market.Score{m.Live, m.Filled} {
+			for i := range list {
+				if list[i].Horizon == horizon && list[i].N > 0 && !math.IsNaN(list[i].Skill.Low) {
+					return list[i].Skilful(), true
+				}
+			}
+		}
+	}
+	return false, false
+}
 
 // bandOf is the newest forecast of a symbol: all horizons of one model; of
 // the one that spoke last where model is "" or has no forecast.
@@ -179,8 +197,11 @@ func bandOf(d *Desk, q *live.Quote, last market.Bar, model string) *chart.Band {
 	if len(list) == 0 {
 		return nil
 	}
-	b := &chart.Band{}
+	b := &chart.Band{Doubt: true}
 	for i := range list {
+		if yes, known := d.skilful(list[i].Model, list[i].Horizon); yes || !known {
+			b.Doubt = false
+		}
 		b.Times = append(b.Times, target(&list[i]))
 		b.Mean, b.Low, b.High = append(b.Mean, list[i].Mean), append(b.Low, list[i].Low), append(b.High, list[i].High)
 	}

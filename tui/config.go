@@ -113,6 +113,7 @@ type Data struct {
 	DeadLetters DeadLetters
 	Pipeline    Pipeline
 	Predictions Predictions
+	Models      Models
 	SQL         SQL
 	// Company names a symbol and its sector; both may be "". Nil knows none.
 	Company func(symbol string) (name, sector string)
@@ -154,4 +155,5 @@ type PipelineState struct {
 	Screens int    // attached to it, this one among them; 0 is unknown
 	Text    string // trouble in words: "the pipeline ended and is being started again"
 	Source  string // "simulated", "replay of ticks.csv.gz ×10"; "" takes the feed's own words
+	Cost    string // what it costs: "$0.09 an hour · $66.20 a month"; "" is unknown
 }

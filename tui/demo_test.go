@@ -22,6 +22,7 @@ type demo struct {
 	names  []market.Company
 	price  []float64
 	sector map[string]float64
+	shelf  *shelf
 	now    time.Time
 }
 

@@ -103,6 +103,7 @@ func views(d *Desk) []view {
 		{View2, "chart", newChartView(d, b)},
 		{View3, "alerts", newAlerts(d)},
 		{View4, "sql", newSQL(d)},
+		{View5, "models", newModels(d)},
 		{View6, "pipeline", newPipeline(d)},
 		{View7, "grid", newGridView(d, b)},
 	}

@@ -61,6 +61,7 @@ type Desk struct {
 	At       market.Time     // the moment that a chart was opened at; 0 is now
 	State    *State          // what survives; call Dirty after a change
 
+	Cost          string // of the pipeline; "" is unknown
 	Width, Height int
 
 	viewNames  []string // views that exist

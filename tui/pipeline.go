@@ -163,6 +163,10 @@ func (p *pipeline) summary(c *canvas) {
 	}
 	c.right(c.on(Muted), "over the last 10 s ")
 	c.end()
+	if p.desk.Cost != "" {
+		c.gap(1)
+		c.muted("costs " + p.desk.Cost)
+	}
 	c.end()
 }
 

@@ -94,7 +94,7 @@ func (m *Model) askPipeline() tea.Cmd {
 
 func (m *Model) pipelineIs(s PipelineState) tea.Cmd {
 	if s != m.state {
-		m.state, m.desk.dirty = s, true
+		m.state, m.desk.Cost, m.desk.dirty = s, s.Cost, true
 	}
 	return tea.Tick(pipelineAsks, func(time.Time) tea.Msg { return pipelineDue{} })
 }

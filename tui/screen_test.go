@@ -137,6 +137,13 @@ func TestGoldenScreens(t *testing.T) {
 			press(m, "6")
 			m.Update(m.open(Open{View: "pipeline"})())
 		}},
+		{"models", func(m *Model, d *demo) {
+			d.models()
+			m.desk.Data.Models = d.shelf
+			m.sample()
+			hit(m, "5", "j")
+			answer(m, m.pane().Update(Tick{demoNow}))
+		}},
 		{"help", func(m *Model, _ *demo) { press(m, "?") }},
 		{"command", func(m *Model, _ *demo) {
 			press(m, ":")

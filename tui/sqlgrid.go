@@ -83,7 +83,6 @@ type sqlGrid struct {
 	row, column int // the cursor
 	top, left   int // what is seen first
 	page        int // rows seen
-	fixed       bool
 }
 
 // gridColumn is how one column is drawn.

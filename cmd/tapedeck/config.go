@@ -125,6 +125,15 @@ type Config struct {
 		Pprof  bool   `yaml:"pprof" help:"serve /debug/pprof there, too"`
 	} `yaml:"http"`
 
+	Cost struct {
+		Prices    string `yaml:"prices" help:"file with prices, laid over the built-in table; tapedeck cost --write-prices writes that"`
+		Instance  string `yaml:"instance" help:"EC2 instance type of this box, such as t4g.medium, so that it is in the bill"`
+		Disk      Size   `yaml:"disk" help:"EBS volume of this box"`
+		Addresses int    `yaml:"addresses" help:"public IPv4 addresses that are paid for" min:"0" max:"1000"`
+		Broker    string `yaml:"broker" help:"EC2 instance type of each of kafka.brokers; empty where they run on this box"`
+		Endpoint  string `yaml:"endpoint" help:"instance type of the SageMaker endpoint, such as ml.m5.large"`
+	} `yaml:"cost"`
+
 	Log struct {
 		Level string `yaml:"level" help:"what the log file says" oneof:"debug info warn error"`
 	} `yaml:"log"`
@@ -152,18 +161,19 @@ func DefaultConfig() Config {
 	return c
 }
 
-// configPaths are the places of the configuration file, the first that exists
-// counts: the box's own, then the user's.
+// configPaths are the places of configuration files: the box's own, then the
+// user's, which is laid over it.
 func configPaths() []string {
-	paths := []string{"/etc/tapedeck/config.yaml"}
+	paths := []string{filepath.Join(etcDir(), "config.yaml")}
 	if dir := xdg("XDG_CONFIG_HOME", ".config"); dir != "" {
 		paths = append(paths, filepath.Join(dir, "tapedeck", "config.yaml"))
 	}
 	return paths
 }
 
-// loadConfig reads the file (an empty path: the first of configPaths that
-// exists), then the environment. The path that was read comes back, too.
+// loadConfig reads the file (an empty path: all of configPaths that exist,
+// the later winning), then the environment. The path that was read last comes
+// back, too.
 func loadConfig(path string, environ []string) (Config, string, error) {
 	config := DefaultConfig()
 	explicit := path != ""
@@ -177,6 +187,9 @@ func loadConfig(path string, environ []string) (Config, string, error) {
 		if errors.Is(err, fs.ErrNotExist) && !explicit {
 			continue
 		}
+		if errors.Is(err, fs.ErrPermission) && !explicit && candidate == candidates[0] {
+			return config, candidate, fmt.Errorf("read the configuration of this box: %w; ask to be taken into the group tapedeck (sudo usermod -aG tapedeck USER, then log in again), or name a file of your own with --config", err)
+		}
 		if err != nil {
 			return config, candidate, fmt.Errorf("read configuration: %w", err)
 		}
@@ -184,7 +197,6 @@ func loadConfig(path string, environ []string) (Config, string, error) {
 			return config, candidate, err
 		}
 		used = candidate
-		break
 	}
 	if err := config.readEnvironment(environ); err != nil {
 		return config, used, err
@@ -198,6 +210,9 @@ func (c *Config) dataDir() (string, error) {
 		dir, _, err := c.recordedDir()
 		if err != nil {
 			return "", err
+		}
+		if own, guest, err := guestDir(dir); err != nil || guest {
+			return filepath.Join(own, "replay", c.recordedName()), err
 		}
 		return filepath.Join(dir, "replay", c.recordedName()), nil
 	}

@@ -73,6 +73,9 @@ func checkDisk(_ context.Context, c Config) finding {
 		f.says, f.remedy = err.Error(), "set --data DIR"
 		return f
 	}
+	if own, guest, err := guestDir(data); err == nil && guest {
+		data = own // the rest is for its owner to look at
+	}
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		f.says, f.remedy = err.Error(), "choose a directory that you may write to, with --data DIR"
 		return f

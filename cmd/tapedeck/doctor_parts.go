@@ -69,7 +69,12 @@ func checkLake(ctx context.Context, c Config) finding {
 		f.says = err.Error()
 		return f
 	}
-	l, err := openLake(ctx, c, &place{dir: data}, false, discard())
+	p, err := enterPlace(data)
+	if err != nil {
+		f.says, f.remedy = err.Error(), "choose another directory with --data DIR"
+		return f
+	}
+	l, err := openLake(ctx, c, p, p.guest, discard())
 	if err != nil {
 		f.says, f.remedy = err.Error(), "check lake and s3.* in the configuration, the credentials and the rights on the bucket"
 		return f

@@ -210,7 +210,7 @@ func (f *forecastOptions) settle(series *prophet.Series, times []market.Time) er
 
 // readSeries reads the input file, unpacking one that is compressed.
 func readSeries(name string, stdin io.Reader) (prophet.Series, error) {
-	var in io.Reader = stdin
+	in := stdin
 	switch name {
 	case "":
 		return prophet.Series{}, usageError{errors.New("--input: give the file of the series, with the columns ds and y")}

@@ -92,6 +92,7 @@ type options struct {
 	from       string
 	to         string
 	set        []string
+	own        bool // the box's pipeline is not joined: this is the one that runs it
 }
 
 // config loads the configuration and lays the flags over it.
@@ -146,6 +147,9 @@ func (o *options) config() (Config, error) {
 	if o.to != "" {
 		c.Replay.To = o.to
 	}
+	if !o.own && c.Data == "" && o.feed == "" && len(c.Replay.Input) == 0 {
+		c.joinBox()
+	}
 	if _, _, err := parseBounds(c); err != nil {
 		return c, usageError{err}
 	}
@@ -192,7 +196,21 @@ recording unless you say so.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	_ = root.RegisterFlagCompletionFunc("feed", cobra.FixedCompletions([]string{"sim", "replay", "yahoo", "alphavantage"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = root.RegisterFlagCompletionFunc("speed", cobra.FixedCompletions([]string{"1", "10", "max"}, cobra.ShellCompDirectiveNoFileComp))
-	root.AddCommand(newRun(&o), newSQL(&o), newLake(&o), newETL(&o), newCatalog(&o), newForecast(), newConfig(&o), newDoctor(&o), newStop(&o), newVersion())
+	root.AddCommand(
+		newRun(&o),
+		newStop(&o),
+		newSQL(&o),
+		newAlerts(&o),
+		newRules(&o),
+		newForecast(),
+		newLake(&o),
+		newETL(&o),
+		newCatalog(&o),
+		newCost(&o),
+		newDoctor(&o),
+		newConfig(&o),
+		newVersion(),
+	)
 	for _, cmd := range root.Commands() {
 		markUsage(cmd)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"tapedeck/pipeline/kafka"
 	"tapedeck/pipeline/live"
+	"tapedeck/store/lake"
 )
 
 // monitor serves the state of this process's stages to machines: metrics in
@@ -24,7 +25,8 @@ import (
 type monitor struct {
 	server  *http.Server
 	serving sync.WaitGroup
-	log     *kafka.Client
+	log     interface{ Trouble() string }
+	lake    *lake.Lake
 	started time.Time
 
 	mu     sync.Mutex
@@ -32,12 +34,12 @@ type monitor struct {
 }
 
 // listenMonitor binds the address at once, so that a wrong one is an error now.
-func listenMonitor(address string, withPprof bool, log *kafka.Client, logger *slog.Logger) (*monitor, error) {
+func listenMonitor(address string, withPprof bool, log *kafka.Client, l *lake.Lake, logger *slog.Logger) (*monitor, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("http.listen: %w; choose a free address such as 127.0.0.1:9464", err)
 	}
-	m := &monitor{log: log, stages: map[string]live.Status{}, started: time.Now()}
+	m := &monitor{log: log, lake: l, stages: map[string]live.Status{}, started: time.Now()}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
@@ -111,11 +113,18 @@ var (
 	recordsTotal    = prometheus.NewDesc("tapedeck_stage_records_total", "Records that the stage has read.", stageLabels, nil)
 	errorsTotal     = prometheus.NewDesc("tapedeck_stage_errors_total", "Errors that the stage met and went on from.", stageLabels, nil)
 	lagRecords      = prometheus.NewDesc("tapedeck_stage_lag_records", "Records in the log that the stage has not read yet.", stageLabels, nil)
+	lagSeconds      = prometheus.NewDesc("tapedeck_stage_lag_seconds", "Age of the oldest record that the stage has not read yet.", stageLabels, nil)
+	dropsTotal      = prometheus.NewDesc("tapedeck_stage_drops_total", "Records that a newest-wins hand-over left out.", stageLabels, nil)
+	memoryBytes     = prometheus.NewDesc("tapedeck_stage_memory_bytes", "Memory of the process that the stage runs in.", stageLabels, nil)
 	healthy         = prometheus.NewDesc("tapedeck_stage_healthy", "1 while the stage works, 0 while it is in trouble.", stageLabels, nil)
 	reported        = prometheus.NewDesc("tapedeck_stage_reported_timestamp_seconds", "When the stage last said how it does.", stageLabels, nil)
 	deadLettersDesc = prometheus.NewDesc("tapedeck_dead_letters_total", "Messages that could not be used, by reason.", []string{"instance", "reason"}, nil)
 	flushTime       = prometheus.NewDesc("tapedeck_lake_flush_timestamp_seconds", "When the lake was last written to.", stageLabels, nil)
 	flushRows       = prometheus.NewDesc("tapedeck_lake_flush_rows", "Rows of the last write to the lake.", stageLabels, nil)
+	s3Requests      = prometheus.NewDesc("tapedeck_s3_requests_total", "Tries of requests to S3, by the class that they are billed in: put (PUT, COPY, POST, LIST) or get.", []string{"class"}, nil)
+	s3Failures      = prometheus.NewDesc("tapedeck_s3_failures_total", "Of them those without an answer, or with one from 500 up.", nil, nil)
+	s3Bytes         = prometheus.NewDesc("tapedeck_s3_bytes_total", "Bytes to and from S3.", []string{"direction"}, nil)
+	buildInfo       = prometheus.NewDesc("tapedeck_build_info", "1, with the version that runs.", []string{"version"}, nil)
 	logConnected    = prometheus.NewDesc("tapedeck_log_connected", "1 while the log answers.", nil, nil)
 )
 
@@ -134,10 +143,24 @@ func (m *monitor) Collect(out chan<- prometheus.Metric) {
 	}
 	truth := map[bool]float64{true: 1}
 	gauge(logConnected, truth[m.log.Trouble() == ""])
+	gauge(buildInfo, 1, version)
+	if m.lake != nil {
+		r := m.lake.Requests()
+		counter(s3Requests, float64(r.Puts), "put")
+		counter(s3Requests, float64(r.Gets), "get")
+		counter(s3Failures, float64(r.Failed))
+		counter(s3Bytes, float64(r.Sent), "out")
+		counter(s3Bytes, float64(r.Read), "in")
+	}
 	for _, s := range m.stages {
 		counter(recordsTotal, float64(s.Total), s.Stage, s.Instance)
 		counter(errorsTotal, float64(s.Errors), s.Stage, s.Instance)
 		gauge(lagRecords, float64(s.Lag), s.Stage, s.Instance)
+		gauge(lagSeconds, s.LagAge, s.Stage, s.Instance)
+		counter(dropsTotal, float64(s.Drops), s.Stage, s.Instance)
+		if s.Memory > 0 {
+			gauge(memoryBytes, float64(s.Memory), s.Stage, s.Instance)
+		}
 		gauge(healthy, truth[s.Level < live.Trouble], s.Stage, s.Instance)
 		gauge(reported, float64(s.Time)/1e6, s.Stage, s.Instance)
 		for reason, n := range s.Reasons {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -41,6 +40,9 @@ func (p *place) hold(ctx context.Context, c Config, logger *slog.Logger) (h *hel
 			err = errors.Join(err, h.close())
 		}
 	}()
+	if p.guest { // root, too: what it made there, the owner could not open
+		return h, fmt.Errorf("run a pipeline on %s: %w: sudo systemctl start tapedeck, or choose another with --data DIR", p.dir, errNotMine)
+	}
 	if h.lock, err = p.lockPatiently(ctx, "pipeline.lock"); err != nil {
 		if errors.Is(err, errBusy) {
 			return h, fmt.Errorf("a pipeline runs on %s already: %w; attach to it with tapedeck, or stop it with tapedeck stop", p.dir, err)
@@ -71,7 +73,10 @@ func (p *place) hold(ctx context.Context, c Config, logger *slog.Logger) (h *hel
 	if h.broker != nil {
 		h.run.User, h.run.Password, h.run.Embedded = h.broker.User(), h.broker.Password(), true
 	}
-	return h, p.writeJSON("run.json", h.run)
+	if err = p.writeJSON("run.json", h.run); err != nil {
+		return h, err
+	}
+	return h, p.announce(c)
 }
 
 // close ends in the reverse order of hold; the lock goes last.
@@ -129,8 +134,8 @@ func openLake(ctx context.Context, c Config, p *place, reader bool, logger *slog
 	return lake.Open(ctx, location, lake.Config{
 		S3: lake.S3Config{Region: c.S3.Region, Endpoint: c.S3.Endpoint, PathStyle: c.S3.PathStyle,
 			Encryption: encryption(c.S3.SSE), KMSKey: c.S3.KMSKey, StorageClass: c.S3.Class},
-		Cache: p.path("cache"), CacheSize: int64(c.Cache.Size), Reader: reader,
-		Temp: p.path("tmp"),
+		Cache: p.mine("cache"), CacheSize: int64(c.Cache.Size), Reader: reader,
+		Temp: p.mine("tmp"),
 	}, logger)
 }
 
@@ -151,7 +156,7 @@ func openStore(ctx context.Context, c Config, p *place, l *lake.Lake, log *kafka
 	config := store.Config{
 		Rewriter: translator, Setup: athena.Setup(), Connect: athena.Register,
 		Lake: l, MemoryLimit: c.SQL.Memory.String(), TempLimit: c.SQL.Temp.String(),
-		Threads: c.SQL.Threads, TempDir: filepath.Join(p.dir, "tmp"), Timeout: c.SQL.Timeout,
+		Threads: c.SQL.Threads, TempDir: p.mine("tmp"), Timeout: c.SQL.Timeout,
 	}
 	if log != nil {
 		config.Log = logTail{log}

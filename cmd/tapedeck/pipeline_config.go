@@ -29,7 +29,7 @@ func pipelineConfig(c Config, h *held, stages []string, once bool) (pipeline.Con
 		Calendar:       calendar,
 		Clean:          clean.Config{},
 		SecondFeatures: c.Compute.SecondFeatures, SnapshotEvery: c.Compute.Snapshot,
-		NewRules: newRules(calendar), DefaultRules: alert.Defaults(),
+		NewRules: newRuleEngines(calendar), DefaultRules: alert.Defaults(),
 		FlushRows: c.Archive.FlushRows, FlushAge: c.Archive.FlushAge, MergeEvery: c.Archive.MergeEvery,
 		Retention: c.Kafka.Retention, Embedded: h.broker != nil,
 	}, nil

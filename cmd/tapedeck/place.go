@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -26,8 +27,16 @@ import (
 //	log/ lake/     the embedded log and the lake
 //	screens/       a locked file for each open screen
 //	tapedeck.log   what pipeline and screens had to say
+//
+// On a box for many the directory belongs to the pipeline's user and is open
+// to a group. Who is not that user is a guest: he reads there, notes his screen
+// in screens/, and keeps what is his own (log, layout, history, cache) in a
+// directory of his own.
 type place struct {
-	dir string
+	dir    string
+	own    string // where this user keeps his own; dir, but for a guest
+	guest  bool   // dir belongs to somebody else
+	shared bool   // dir is open to a group
 }
 
 // runFile says how a running pipeline is reached.
@@ -51,17 +60,15 @@ type feedFile struct {
 
 // openPlace makes the directory where it is missing and checks that it belongs to this feed.
 func openPlace(dir, feed string, claim bool) (*place, error) {
-	for _, name := range []string{"screens", "tmp", "slots"} {
-		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
-			return nil, fmt.Errorf("make the data directory: %w; choose another with --data DIR", err)
-		}
+	p, err := enterPlace(dir)
+	if err != nil {
+		return nil, err
 	}
-	p := &place{dir: dir}
 	var owner feedFile
 	switch err := p.readJSON("feed.json", &owner); {
 	case errors.Is(err, fs.ErrNotExist):
 		owner.Feed = feed
-		if claim {
+		if claim && !p.guest {
 			if err := p.writeJSON("feed.json", owner); err != nil {
 				return nil, err
 			}
@@ -74,7 +81,101 @@ func openPlace(dir, feed string, claim bool) (*place, error) {
 	return p, nil
 }
 
+// newPlace is a directory of this user's own, as it is.
+func newPlace(dir string) *place { return &place{dir: dir, own: dir} }
+
+// enterPlace finds out whose directory it is, and makes what is missing.
+func enterPlace(dir string) (*place, error) {
+	p := newPlace(dir)
+	var err error
+	if p.own, p.guest, err = guestDir(dir); err != nil {
+		return nil, err
+	}
+	if info, err := os.Stat(dir); err == nil {
+		p.shared = info.Mode()&0o050 == 0o050
+	} else if errors.Is(err, fs.ErrPermission) {
+		return nil, p.refused(err)
+	}
+	if p.guest {
+		if err := unix.Access(dir, unix.R_OK|unix.X_OK); err != nil {
+			return nil, p.refused(err)
+		}
+		if err := os.MkdirAll(p.mine("tmp"), 0o700); err != nil {
+			return nil, fmt.Errorf("make a directory of your own: %w; choose another with XDG_STATE_HOME", err)
+		}
+		return p, nil
+	}
+	for _, name := range []string{"screens", "tmp", "slots"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o700); err != nil {
+			return nil, fmt.Errorf("make the data directory: %w; choose another with --data DIR", err)
+		}
+	}
+	if !p.shared {
+		return p, nil
+	}
+	// The group notes its screens, and what it used.
+	if err := os.Chmod(p.path("screens"), 0o770|fs.ModeSetgid); err != nil {
+		return nil, fmt.Errorf("open screens to the group: %w", err)
+	}
+	f, err := os.OpenFile(p.ledger().Path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o660)
+	if err != nil {
+		return nil, fmt.Errorf("open the usage: %w", err)
+	}
+	defer f.Close()
+	if err := f.Chmod(0o660); err != nil {
+		return nil, fmt.Errorf("open the usage to the group: %w", err)
+	}
+	return p, nil
+}
+
+// guestDir says whether a data directory is somebody else's and, if so, where
+// this user keeps what is his own; else that is the directory itself.
+func guestDir(dir string) (own string, guest bool, err error) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return dir, false, nil // it is made, or refused, by who needs it
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); !ok || int(st.Uid) == os.Geteuid() {
+		return dir, false, nil
+	}
+	base := xdg("XDG_STATE_HOME", filepath.Join(".local", "state"))
+	if base == "" {
+		return "", false, errors.New("no home directory for what is your own: set XDG_STATE_HOME")
+	}
+	return filepath.Join(base, "tapedeck", strings.ReplaceAll(strings.Trim(dir, "/"), "/", "-")), true, nil
+}
+
+// refused says how to be let in.
+func (p *place) refused(err error) error {
+	group := "its group"
+	for dir := p.dir; ; dir = filepath.Dir(dir) {
+		if info, err := os.Stat(dir); err == nil {
+			if st, ok := info.Sys().(*syscall.Stat_t); ok && info.Mode()&0o050 == 0o050 {
+				if g, err := user.LookupGroupId(strconv.Itoa(int(st.Gid))); err == nil {
+					group = "the group " + g.Name
+				}
+			}
+			break
+		}
+		if dir == filepath.Dir(dir) {
+			break
+		}
+	}
+	return fmt.Errorf("%s is not open to you: %w; ask to be taken into %s (sudo usermod -aG GROUP USER, then log in again), or choose another with --data DIR", p.dir, err, group)
+}
+
+// fileMode is the mode of files that the group reads where there is one.
+func (p *place) fileMode() fs.FileMode {
+	if p.shared {
+		return 0o640
+	}
+	return 0o600
+}
+
 func (p *place) path(name string) string { return filepath.Join(p.dir, name) }
+
+// mine is the path of something that each user has for himself.
+func (p *place) mine(name string) string { return filepath.Join(p.own, name) }
 
 func (p *place) readJSON(name string, v any) error {
 	data, err := os.ReadFile(p.path(name))
@@ -94,7 +195,7 @@ func (p *place) writeJSON(name string, v any) error {
 		return err
 	}
 	temp := p.path(name) + "." + strconv.Itoa(os.Getpid())
-	if err := os.WriteFile(temp, append(data, '\n'), 0o600); err != nil {
+	if err := os.WriteFile(temp, append(data, '\n'), p.fileMode()); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	if err := os.Rename(temp, p.path(name)); err != nil {
@@ -128,6 +229,9 @@ func (p *place) lock(name string) (*os.File, error) {
 // While one is starting, its run.json may not be there yet: then it is
 // returned as nil with starting true.
 func (p *place) running() (run *runFile, starting bool, err error) {
+	if p.guest {
+		return p.runningForGuest()
+	}
 	f, err := p.lock("pipeline.lock")
 	switch {
 	case err == nil:
@@ -146,10 +250,36 @@ func (p *place) running() (run *runFile, starting bool, err error) {
 	return run, false, nil
 }
 
+// runningForGuest goes by run.json and the process it names: a guest may not
+// touch the lock, or he could keep the pipeline from starting.
+func (p *place) runningForGuest() (run *runFile, starting bool, err error) {
+	run = new(runFile)
+	switch err := p.readJSON("run.json", run); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, false, nil
+	case err != nil:
+		return nil, false, fmt.Errorf("how the pipeline is reached: %w", err)
+	}
+	if err := syscall.Kill(run.PID, 0); run.PID == 0 || errors.Is(err, syscall.ESRCH) {
+		return nil, false, nil
+	}
+	return run, false, nil
+}
+
+// errNotMine says that a guest cannot do something for himself.
+var errNotMine = errors.New("it belongs to another user")
+
 // ensure returns the pipeline that runs here and starts one where none does.
 // However many screens call it at once, one pipeline comes of it: the lock
 // decides, and who loses waits for the winner.
 func (p *place) ensure(ctx context.Context, args []string) (*runFile, error) {
+	if p.guest {
+		run, _, err := p.running()
+		if err == nil && run == nil {
+			err = fmt.Errorf("no pipeline runs on %s, and %w: sudo systemctl start tapedeck", p.dir, errNotMine)
+		}
+		return run, err
+	}
 	starter, err := p.lock("start.lock")
 	if err == nil {
 		defer starter.Close()
@@ -223,7 +353,11 @@ func (p *place) lastWords() string {
 
 // enter notes an open screen; closing the file, or dying, takes the note back.
 func (p *place) enter() (*os.File, error) {
-	return p.lock(filepath.Join("screens", strconv.Itoa(os.Getpid())))
+	f, err := p.lock(filepath.Join("screens", strconv.Itoa(os.Getpid())))
+	if err == nil && p.shared {
+		err = f.Chmod(0o660) // so that others see whether it is still locked
+	}
+	return f, err
 }
 
 // screens counts the open screens and removes the notes of those that died.
@@ -251,6 +385,9 @@ func (p *place) stop(ctx context.Context) error {
 	run, _, err := p.running()
 	if err != nil || run == nil {
 		return err
+	}
+	if p.guest {
+		return fmt.Errorf("stop the pipeline on %s: %w: sudo systemctl stop tapedeck", p.dir, errNotMine)
 	}
 	if err := syscall.Kill(run.PID, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("stop the pipeline (process %d): %w", run.PID, err)

@@ -55,7 +55,7 @@ func recordedSource(ctx context.Context, c Config, speed float64) (feed.Source, 
 	if err != nil {
 		return nil, err
 	}
-	p := &place{dir: data}
+	p := newPlace(data)
 	var bounds recordedRange
 	if p.readJSON("replay.json", &bounds) != nil {
 		from, to, err := parseBounds(c)

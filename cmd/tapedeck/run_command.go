@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,8 +24,8 @@ func newRun(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the pipeline without a screen",
-		Long: `Runs the pipeline in the foreground: feed, compute and archive, or the stages
-named by --stages. It ends in order on SIGTERM or ctrl-c: everything handed on
+		Long: `Runs the pipeline in the foreground: feed, compute, predict and archive, or the
+stages named by --stages. It ends in order on SIGTERM or ctrl-c: everything handed on
 and flushed. With --once it ends by itself when the feed has ended and all of
 it lies in the lake, and prints what it did.`,
 		Example: `  tapedeck run
@@ -32,6 +33,7 @@ it lies in the lake, and prints what it did.`,
   tapedeck run --set kafka.brokers=k1:9092,k2:9092 --stages archive`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.own = true
 			c, err := o.config()
 			if err != nil {
 				return err
@@ -80,8 +82,9 @@ func runPipeline(ctx context.Context, c Config, stages []string, once bool, out 
 	if err != nil {
 		return err
 	}
+	config.Forecaster = newForecaster(openModels(p.path("models"), logger), h.recentMinutes(c, logger), logger)
 	if c.HTTP.Listen != "" {
-		m, err := listenMonitor(c.HTTP.Listen, c.HTTP.Pprof, h.log, logger)
+		m, err := listenMonitor(c.HTTP.Listen, c.HTTP.Pprof, h.log, h.lake, logger)
 		if err != nil {
 			return err
 		}
@@ -92,6 +95,10 @@ func runPipeline(ctx context.Context, c Config, stages []string, once bool, out 
 	trimming, stop := context.WithCancel(ctx)
 	defer stop()
 	go trimMemory(trimming, 20*time.Second)
+	defer h.place.noteUsage("run", h.lake, logger)()
+	var counting sync.WaitGroup
+	counting.Go(func() { watchCost(trimming, c, h, logger) })
+	defer func() { stop(); counting.Wait() }()
 	report, err := pipeline.Run(ctx, config, h.log, archive{h.lake, h.log, time.Duration(c.Cache.Days) * 24 * time.Hour}, logger)
 	if err != nil && ctx.Err() == nil {
 		logger.Error("pipeline failed", "error", err)
@@ -121,13 +128,13 @@ func parseSpeed(text string) (float64, error) {
 // openLogFile opens the log file of the data directory; a file over 10 MB is
 // put aside first, so that there are never more than two.
 func openLogFile(p *place, level string) (*slog.Logger, func(), error) {
-	name := p.path("tapedeck.log")
+	name := p.mine("tapedeck.log")
 	if info, err := os.Stat(name); err == nil && info.Size() > 10<<20 {
 		if err := os.Rename(name, name+".1"); err != nil {
 			return nil, nil, fmt.Errorf("put the old log aside: %w", err)
 		}
 	}
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, p.fileMode())
 	if err != nil {
 		return nil, nil, fmt.Errorf("open the log file: %w", err)
 	}

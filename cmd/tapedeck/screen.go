@@ -88,7 +88,7 @@ func runScreen(ctx context.Context, o *options) error {
 	})
 	defer sql.engines.close()
 	err = tui.Run(ctx, s.look(), tui.Data{
-		Board: s.board, History: s, DeadLetters: s, Pipeline: s, Calendar: calendar,
+		Board: s.board, History: s, Predictions: s, DeadLetters: s, Pipeline: s, Calendar: calendar,
 		SQL: sql,
 		Company: func(symbol string) (name, sector string) {
 			company, _ := market.Lookup(symbol)
@@ -103,13 +103,17 @@ func runScreen(ctx context.Context, o *options) error {
 // look is how the screen is drawn.
 func (s *screen) look() tui.Config {
 	c := s.config.Screen
+	quit := s.config.Quit
+	if s.place.guest {
+		quit = "keep" // it is not his to stop
+	}
 	return tui.Config{
 		ColorMode:   map[string]tui.ColorMode{"auto": tui.Auto, "none": tui.NoColor, "16": tui.Color16, "256": tui.Color256, "true": tui.TrueColor}[c.Colour],
 		Background:  map[string]tui.Background{"auto": tui.AskTerminal, "dark": tui.Dark, "light": tui.Light}[c.Background],
 		ColourBlind: c.ColourBlind, RedUp: c.RedUp, ASCII: c.ASCII, Mouse: c.Mouse,
 		Zone:      map[string]tui.Zone{"exchange": tui.ExchangeZone, "utc": tui.UTCZone, "local": tui.LocalZone}[c.Zone],
-		OnQuit:    map[string]tui.QuitChoice{"ask": tui.AskOnQuit, "stop": tui.StopOnQuit, "keep": tui.KeepOnQuit}[s.config.Quit],
-		StatePath: s.place.path("screen.json"), LogPath: s.place.path("tapedeck.log"), Version: version, Log: s.slog,
+		OnQuit:    map[string]tui.QuitChoice{"ask": tui.AskOnQuit, "stop": tui.StopOnQuit, "keep": tui.KeepOnQuit}[quit],
+		StatePath: s.place.mine("screen.json"), LogPath: s.place.mine("tapedeck.log"), Version: version, Log: s.slog,
 	}
 }
 
@@ -207,6 +211,7 @@ func (s *screen) openHistory(ctx context.Context, v *view) error {
 	}
 	s.mu.Lock()
 	v.lake, v.db = l, db
+	v.note = s.place.noteUsage("screen", l, s.slog)
 	s.view = v
 	s.mu.Unlock()
 	// A replay's time is its own: there, all that lies in the lake is its past.
@@ -261,6 +266,15 @@ func (s *screen) Bars(ctx context.Context, symbol string, interval market.Interv
 	return db.Bars(ctx, symbol, interval, from, to, limit)
 }
 
+// Predictions answers what was predicted of a symbol.
+func (s *screen) Predictions(ctx context.Context, symbol string, from, to market.Time) ([]market.Prediction, error) {
+	db, _, err := s.db()
+	if err != nil {
+		return nil, err
+	}
+	return db.Predictions(ctx, symbol, from, to, 100_000)
+}
+
 // DeadLetters are the newest messages that could not be used.
 func (s *screen) DeadLetters(ctx context.Context, limit int) ([]market.DeadLetter, error) {
 	_, log, err := s.db()
@@ -298,7 +312,7 @@ func (s *screen) State(context.Context) tui.PipelineState {
 		}
 	}
 	s.mu.Unlock()
-	return tui.PipelineState{Running: s.up.Load(), Screens: s.place.screens(), Text: text}
+	return tui.PipelineState{Running: s.up.Load(), Screens: s.place.screens(), Text: text, Cost: s.place.costText(market.At(time.Now()))}
 }
 
 // Stop ends the pipeline in order, because the analyst said so.
@@ -312,7 +326,7 @@ func (s *screen) Stop(ctx context.Context) error {
 // divertStderr sends what runtimes and C libraries write past the log to a
 // file, so that it never tears the screen; the returned function undoes it.
 func divertStderr(p *place) (func(), error) {
-	file, err := os.OpenFile(p.path("tapedeck.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	file, err := os.OpenFile(p.mine("tapedeck.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the log file: %w", err)
 	}

@@ -163,6 +163,7 @@ type view struct {
 	log    *kafka.Client
 	lake   *lake.Lake
 	db     *store.DB
+	note   func() // notes what was used of S3; nil: nobody counts
 }
 
 // openView opens a data directory for reading. It uses the running pipeline's
@@ -200,6 +201,7 @@ func openLakeView(ctx context.Context, c Config, reader bool, notes io.Writer) (
 		v.close()
 		return nil, nil, err
 	}
+	v.note = p.noteUsage("command", v.lake, discard())
 	return v, p, nil
 }
 
@@ -217,6 +219,9 @@ func (v *view) openLog(ctx context.Context, c Config, p *place, logger *slog.Log
 		if run != nil {
 			v.log, err = attach(c, run, logger)
 			return err
+		}
+		if p.guest && !starting {
+			return fmt.Errorf("no pipeline runs on %s, and %w: sudo systemctl start tapedeck", p.dir, errNotMine)
 		}
 		if !starting {
 			if _, err := os.Stat(p.path("log")); errors.Is(err, os.ErrNotExist) {
@@ -243,6 +248,9 @@ func (v *view) openLog(ctx context.Context, c Config, p *place, logger *slog.Log
 }
 
 func (v *view) close() {
+	if v.note != nil {
+		v.note()
+	}
 	if v.db != nil {
 		v.db.Close()
 	}

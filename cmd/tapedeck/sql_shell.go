@@ -254,10 +254,14 @@ func runShell(ctx context.Context, c Config, limit int, format string) error {
 	if err != nil {
 		return err
 	}
+	own, _, err := guestDir(data)
+	if err != nil {
+		return err
+	}
 	if limit == 0 {
 		limit = shellRows
 	}
-	s := &shell{sql: newScreenSQL(c, func() (*store.DB, error) { return v.db, nil }), history: tui.SQLHistoryIn(data), saved: tui.SavedQueriesIn(data),
+	s := &shell{sql: newScreenSQL(c, func() (*store.DB, error) { return v.db, nil }), history: tui.SQLHistoryIn(own), saved: tui.SavedQueriesIn(own),
 		limit: limit, format: format, out: &harmless{w: os.Stdout}, asked: &shellHistory{}}
 	defer s.sql.engines.close()
 	if s.asked.all, err = s.history.Load(); err != nil {

@@ -1,9 +1,12 @@
 package alert
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"tapedeck/pipeline/market"
@@ -38,6 +41,8 @@ type Trial struct {
 	To      market.Time
 	Return  [len(Horizons)]float64 // mean return after an alert, as a fraction; NaN where there is none
 	Usual   [len(Horizons)]float64 // mean return over the same lengths from every minute of every symbol
+
+	after, usual [len(Horizons)]mean
 }
 
 // PerDay is how often a day the rules fired: alerts over the days of history,
@@ -53,26 +58,14 @@ func (t *Trial) PerDay() float64 {
 // Backtest runs an engine, with its rules set, over history: the live engine,
 // told the same in the same order, tells the same alerts. source calls yield
 // for each event in order and returns when yield gives false; the event is
-// only looked at during the call. Prices are those of the ticks.
-func Backtest(ctx context.Context, engine *Engine, source func(yield func(Event) bool) error) (*Trial, error) {
-	b := backtest{trial: &Trial{}, symbols: map[string]*followed{}}
-	emit := b.fired
+// only looked at during the call. What lies before since (0: nothing) makes
+// the engine know what was before, and is no part of the trial. Prices are
+// those of the ticks.
+func Backtest(ctx context.Context, engine *Engine, since market.Time, source func(yield func(Event) bool) error) (*Trial, error) {
+	b := NewTester(engine, since)
 	err := source(func(ev Event) bool {
-		if b.trial.Events++; b.trial.Events&1023 == 0 && ctx.Err() != nil {
-			return false
-		}
-		switch {
-		case ev.Tick != nil:
-			b.at(ev.Tick.Time)
-			b.price(ev.Tick)
-			engine.Tick(ev.Tick, emit)
-		case ev.Bar != nil:
-			engine.Bar(ev.Bar, emit)
-		default:
-			b.at(ev.Clock)
-			engine.Clock(ev.Clock, emit)
-		}
-		return true
+		b.Take(ev)
+		return b.trial.Events&1023 != 0 || ctx.Err() == nil
 	})
 	if err == nil {
 		err = ctx.Err()
@@ -80,13 +73,40 @@ func Backtest(ctx context.Context, engine *Engine, source func(yield func(Event)
 	if err != nil {
 		return nil, fmt.Errorf("back-test: %w", err)
 	}
-	return b.finish(), nil
+	return b.Trial(), nil
 }
 
-type backtest struct {
+// Tester is a back-test that is told its events one by one; Backtest is the
+// usual form. Not for concurrent use.
+type Tester struct {
+	engine  *Engine
+	emit    func(*market.Alert)
 	trial   *Trial
+	since   market.Time
 	symbols map[string]*followed
-	usual   [len(Horizons)]mean
+}
+
+// NewTester begins a back-test, as Backtest does.
+func NewTester(engine *Engine, since market.Time) *Tester {
+	b := &Tester{engine: engine, trial: &Trial{From: since}, since: since, symbols: map[string]*followed{}}
+	b.emit = b.fired
+	return b
+}
+
+// Take takes the next event.
+func (b *Tester) Take(ev Event) {
+	b.trial.Events++
+	switch {
+	case ev.Tick != nil:
+		b.at(ev.Tick.Time)
+		b.price(ev.Tick)
+		b.engine.Tick(ev.Tick, b.emit)
+	case ev.Bar != nil:
+		b.engine.Bar(ev.Bar, b.emit)
+	default:
+		b.at(ev.Clock)
+		b.engine.Clock(ev.Clock, b.emit)
+	}
 }
 
 type mean struct {
@@ -100,6 +120,8 @@ func (m *mean) add(v float64) {
 		m.n++
 	}
 }
+
+func (m *mean) join(o mean) { m.sum, m.n = m.sum+o.sum, m.n+o.n }
 
 func (m *mean) value() float64 { return m.sum / float64(m.n) }
 
@@ -117,15 +139,15 @@ type followed struct {
 	newest [minutes]int64 // which minute each close is of
 }
 
-func (b *backtest) at(t market.Time) {
+func (b *Tester) at(t market.Time) {
 	if b.trial.From == 0 {
 		b.trial.From = t
 	}
 	b.trial.To = max(b.trial.To, t)
 }
 
-func (b *backtest) fired(a *market.Alert) {
-	if a.State == market.Resolved {
+func (b *Tester) fired(a *market.Alert) {
+	if a.State == market.Resolved || a.Time < b.since {
 		return
 	}
 	if len(b.trial.Fired) == maxFirings {
@@ -145,7 +167,7 @@ func (b *backtest) fired(a *market.Alert) {
 }
 
 // price takes a tick: what was due before it is the price that stood until then.
-func (b *backtest) price(t *market.Tick) {
+func (b *Tester) price(t *market.Tick) {
 	s := b.symbols[t.Symbol]
 	if s == nil {
 		s = &followed{}
@@ -167,7 +189,7 @@ func (b *backtest) price(t *market.Tick) {
 }
 
 // settle notes the price for the alerts whose time has come.
-func (b *backtest) settle(s *followed, now market.Time) {
+func (b *Tester) settle(s *followed, now market.Time) {
 	open := s.open[:0]
 	s.due = math.MaxInt64
 	for _, i := range s.open {
@@ -190,34 +212,66 @@ func (b *backtest) settle(s *followed, now market.Time) {
 	s.open = open
 }
 
-func (b *backtest) closeMinute(s *followed) {
+func (b *Tester) closeMinute(s *followed) {
 	at := s.minute % minutes
 	s.closes[at], s.newest[at] = s.price, s.minute
 	for k, h := range Horizons {
 		before := s.minute - int64(h/time.Minute)
-		if at := before % minutes; s.newest[at] == before {
-			b.usual[k].add(s.price/s.closes[at] - 1)
+		if at := before % minutes; before*60e6 >= int64(b.since) && s.newest[at] == before {
+			b.trial.usual[k].add(s.price/s.closes[at] - 1)
 		}
 	}
 }
 
-func (b *backtest) finish() *Trial {
-	var after [len(Horizons)]mean
-	for i := range b.trial.Fired {
-		f := &b.trial.Fired[i]
+// Trial is the outcome, after the last event.
+func (b *Tester) Trial() *Trial {
+	t := b.trial
+	for i := range t.Fired {
+		f := &t.Fired[i]
 		if s := b.symbols[f.Symbol]; s != nil { // what lies before the end of history is known, too
 			for k, h := range Horizons {
-				if f.After[k] != f.After[k] && f.Time.Add(h) <= b.trial.To {
+				if f.After[k] != f.After[k] && f.Time.Add(h) <= t.To {
 					f.After[k] = s.price
 				}
 			}
 		}
 		for k := range Horizons {
-			after[k].add(f.After[k]/f.Price - 1)
+			t.after[k].add(f.After[k]/f.Price - 1)
 		}
 	}
+	t.means()
+	return t
+}
+
+func (t *Trial) means() {
 	for k := range Horizons {
-		b.trial.Return[k], b.trial.Usual[k] = after[k].value(), b.usual[k].value()
+		t.Return[k], t.Usual[k] = t.after[k].value(), t.usual[k].value()
 	}
-	return b.trial
+}
+
+// Join is the trial of a whole of which each part's symbols were tried apart:
+// alerts in the order of their times, then symbols.
+func Join(parts []*Trial) *Trial {
+	whole := &Trial{}
+	for _, p := range parts {
+		whole.Fired = append(whole.Fired, p.Fired...)
+		whole.Omitted += p.Omitted
+		whole.Events += p.Events
+		if p.From != 0 && (whole.From == 0 || p.From < whole.From) {
+			whole.From = p.From
+		}
+		whole.To = max(whole.To, p.To)
+		for k := range Horizons {
+			whole.after[k].join(p.after[k])
+			whole.usual[k].join(p.usual[k])
+		}
+	}
+	slices.SortStableFunc(whole.Fired, func(a, b Fired) int {
+		return cmp.Or(cmp.Compare(a.Time, b.Time), strings.Compare(a.Symbol, b.Symbol))
+	})
+	if more := len(whole.Fired) - maxFirings; more > 0 {
+		whole.Fired, whole.Omitted = whole.Fired[:maxFirings], whole.Omitted+int64(more)
+	}
+	whole.means()
+	return whole
 }

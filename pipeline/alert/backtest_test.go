@@ -28,7 +28,7 @@ func TestBacktestSaysWhatCameAfter(t *testing.T) {
 	if err := e.SetRule(market.Rule{Name: "r", When: "crosses_above(price, 101)"}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := Backtest(context.Background(), e, rampSource(1000))
+	got, err := Backtest(context.Background(), e, 0, rampSource(1000))
 	if err != nil || len(got.Fired) != 1 {
 		t.Fatal(err, got)
 	}
@@ -86,7 +86,7 @@ func TestBacktestIsTheLiveEngine(t *testing.T) {
 		}
 		return true
 	})
-	got, err := Backtest(context.Background(), tried, source)
+	got, err := Backtest(context.Background(), tried, 0, source)
 	if err != nil || len(got.Fired) != len(want) || len(want) < 100 {
 		t.Fatalf("%v: %d alerts, not %d", err, len(got.Fired), len(want))
 	}
@@ -100,11 +100,11 @@ func TestBacktestIsTheLiveEngine(t *testing.T) {
 func TestBacktestCanBeCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := Backtest(ctx, New(Config{}), rampSource(5000)); !errors.Is(err, context.Canceled) {
+	if _, err := Backtest(ctx, New(Config{}), 0, rampSource(5000)); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 	broken := errors.New("broken")
-	if _, err := Backtest(context.Background(), New(Config{}), func(func(Event) bool) error { return broken }); !errors.Is(err, broken) {
+	if _, err := Backtest(context.Background(), New(Config{}), 0, func(func(Event) bool) error { return broken }); !errors.Is(err, broken) {
 		t.Fatal(err)
 	}
 }

@@ -115,7 +115,7 @@ func BenchmarkBacktest(b *testing.B) {
 		symbols[i] = fmt.Sprint("S", i)
 	}
 	b.ReportAllocs()
-	_, err := Backtest(b.Context(), e, func(yield func(Event) bool) error {
+	_, err := Backtest(b.Context(), e, 0, func(yield func(Event) bool) error {
 		for i := 0; i < b.N; i += 2 {
 			tick.Symbol, tick.Time = symbols[i/2%1000], start.Add(time.Duration(i/2)*time.Millisecond)
 			tick.Price = 50 + float64(i*7919%1000)/1000

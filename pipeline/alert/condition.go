@@ -88,6 +88,7 @@ type condition struct {
 	symbol  bool // looks at anything of a symbol
 	global  bool // looks at something of no symbol
 	moment  bool // looks at moments, such as crossings
+	session bool // looks at values of the session
 	counted bool // inside times_today
 	shows   *comparison
 	asked   map[question]bool

@@ -49,6 +49,7 @@ type Program struct {
 
 	ticks, clock bool
 	bars         [len(market.Intervals)]bool
+	session      bool // looks at values of the session
 	global       bool // of no symbol
 	moment       bool // true for moments, such as crossings
 	memory       int  // floats remembered for each symbol
@@ -86,6 +87,7 @@ func compile(rule market.Rule, world World, place func(question) int) (*Program,
 		return nil, err
 	}
 	p.shows, p.ticks, p.bars, p.clock, p.moment, p.memory = c.shows, c.ticks, c.bars, c.clock, c.moment, c.memory
+	p.session = c.session
 	p.global = c.global && !c.symbol
 	p.questions = sorted(c.asked)
 	if !c.symbol && !c.global {

@@ -18,7 +18,7 @@ const maxSpan = 24 * time.Hour
 // word compiles a name that stands alone.
 func (c *condition) word(n *ast.IdentifierNode) (value, error) {
 	tick := func(place int, u unit) (value, error) {
-		c.ticks, c.symbol = true, true
+		c.ticks, c.symbol, c.session = true, true, c.session || place >= placeDay
 		return value{unit: u, number: func(f *frame) float64 { return f.v[place] }}, nil
 	}
 	switch n.Value {
@@ -44,7 +44,7 @@ func (c *condition) word(n *ast.IdentifierNode) (value, error) {
 	case "previous_close":
 		return tick(placePreviousClose, money)
 	case "change_today":
-		c.ticks, c.symbol = true, true
+		c.ticks, c.symbol, c.session = true, true, true
 		return value{unit: fraction, number: func(f *frame) float64 { return f.v[placePrice]/f.v[placePreviousClose] - 1 }}, nil
 	case "open", "high", "low", "close", "volume", "trades":
 		return c.barField(n, market.Second, n.Value)

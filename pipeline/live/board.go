@@ -305,7 +305,8 @@ func (b *Board) Alert(a market.Alert) {
 	})
 }
 
-// Prediction takes a forecast; a repeat replaces itself.
+// Prediction takes a forecast; a repeat replaces itself. Of a bar's forecasts
+// those of the model that speaks last are a quote's: the champion's.
 func (b *Board) Prediction(p market.Prediction) {
 	b.with(p.Symbol, true, func(r *row) bool {
 		for i := range r.predictions {
@@ -320,7 +321,7 @@ func (b *Board) Prediction(p market.Prediction) {
 		}
 		r.predictions = append(r.predictions, p)
 		q := &r.quote.Predicted
-		if q.Model == "" || p.Bar > q.Bar || p.Bar == q.Bar && p.Model == q.Model && p.Horizon < q.Horizon {
+		if q.Model == "" || p.Bar > q.Bar || p.Bar == q.Bar && (p.Model != q.Model || p.Horizon < q.Horizon) {
 			*q = p
 		}
 		return true

@@ -34,7 +34,7 @@ type Quote struct {
 	AlertTime market.Time // of the newest alert; 0 is none
 	Severity  market.Severity
 
-	Predicted market.Prediction // the newest of the nearest horizon; Model is empty where there is none
+	Predicted market.Prediction // the champion's newest, of the nearest horizon; Model is empty where there is none
 }
 
 // SparkLength is how many 1m closes a quote keeps.

@@ -72,6 +72,7 @@ type Status struct {
 	Source string   `json:"source,omitempty"` // of a feed, in words: "simulated", "replay of ticks.csv.gz ×10"
 	Feeds  []Feed   `json:"feeds,omitempty"`
 	Flush  *Flush   `json:"flush,omitempty"` // the newest write to the lake
+	Models []Model  `json:"models,omitempty"`
 	Memory int64    `json:"memory,omitempty"`
 	Events []Notice `json:"events,omitempty"` // the newest few, repeated for a while; readers drop repeats
 }

@@ -187,3 +187,23 @@ func encode(v any) []byte {
 	}
 	return data
 }
+
+// Endpoint says whether the endpoint that serves the predictions answers. It
+// lies on the rules topic, since rules may ask for it.
+type Endpoint struct {
+	Up    bool   `json:"up"`
+	Since Time   `json:"since"` // by the wall clock
+	Text  string `json:"text,omitempty"`
+}
+
+// EncodeEndpoint gives the record as JSON.
+func EncodeEndpoint(e *Endpoint) []byte { return encode(e) }
+
+// DecodeEndpoint reads what EncodeEndpoint writes.
+func DecodeEndpoint(data []byte, e *Endpoint) error {
+	*e = Endpoint{}
+	if err := json.Unmarshal(data, e); err != nil {
+		return fmt.Errorf("read the endpoint's state: %w", err)
+	}
+	return nil
+}

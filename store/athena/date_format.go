@@ -238,14 +238,11 @@ var errFormat = fmt.Errorf("Invalid format")
 func parseTime(pieces []piece, s string, pivot int) (time.Time, string, error) {
 	p := parsed{year: 1970, month: 1, day: 1, weekYear: 1970, week: 1, weekday: 1, pm: -1}
 	rest := s
-	bad := func(at string) error {
-		return fmt.Errorf("Invalid format: \"%s\" is malformed at \"%s\"", clip(s), clip(at))
-	}
 	for i, f := range pieces {
-		at := rest
+		bad := fmt.Errorf("Invalid format: \"%s\" is malformed at \"%s\"", clip(s), clip(rest))
 		if f.field == 0 {
 			if !strings.HasPrefix(rest, f.text) {
-				return time.Time{}, "", bad(at)
+				return time.Time{}, "", bad
 			}
 			rest = rest[len(f.text):]
 			continue
@@ -253,11 +250,11 @@ func parseTime(pieces []piece, s string, pivot int) (time.Time, string, error) {
 		adjacent := i+1 < len(pieces) && pieces[i+1].field != 0 && strings.IndexByte("aEzZ", pieces[i+1].field) < 0
 		var err error
 		if rest, err = p.field(f, rest, adjacent, pivot); err != nil {
-			return time.Time{}, "", bad(at)
+			return time.Time{}, "", bad
 		}
 	}
 	if rest != "" {
-		return time.Time{}, "", bad(rest)
+		return time.Time{}, "", fmt.Errorf("Invalid format: \"%s\" is malformed at \"%s\"", clip(s), clip(rest))
 	}
 	return p.time(s)
 }

@@ -252,8 +252,11 @@ func fromUnixtime(c *compiler, x *call, a []value) (value, error) {
 	case len(a) == 2 && a[1].text != nil:
 		zone = *a[1].text
 	case len(a) == 3 && a[1].number != "" && a[2].number != "":
-		h, _ := strconv.ParseInt(a[1].number, 10, 64) // the parser has seen to it that they are numbers
-		m, _ := strconv.ParseInt(a[2].number, 10, 64)
+		h, errHours := strconv.ParseInt(a[1].number, 10, 32)
+		m, errMinutes := strconv.ParseInt(a[2].number, 10, 32)
+		if errHours != nil || errMinutes != nil {
+			return value{}, failAt(x.args[1].at(), "hours and minutes of the time zone are whole numbers")
+		}
 		zone = offsetName(h*3600 + m*60)
 	case len(a) > 1:
 		return value{}, failAt(x.args[1].at(), "the time zone must be written out here")
@@ -399,8 +402,11 @@ func withZone(c *compiler, x *call, a []value) (value, error) {
 func now(c *compiler, x *call, a []value) (value, error) {
 	p := 3
 	if len(a) == 1 {
-		p, _ = strconv.Atoi(a[0].number)
-		p = min(p, 6)
+		n, err := strconv.Atoi(a[0].number)
+		if err != nil || n < 0 {
+			return value{}, failAt(x.args[0].at(), "the precision is a whole number from 0 to 12")
+		}
+		p = min(n, 6)
 	}
 	instant := fmt.Sprintf("make_timestamptz(trino_round_us(epoch_us(now()), %d))", pow10(6-p))
 	switch x.name {

@@ -63,6 +63,7 @@ type Lake struct {
 	zstd   *zstd.Encoder
 	cache  *cache       // nil for a directory
 	kept   *remembering // nil for a writer and for a directory
+	asked  *counting    // nil for a directory
 
 	mu    sync.Mutex
 	index lakeIndex
@@ -132,6 +133,9 @@ func open(ctx context.Context, b bucket, config Config, log *slog.Logger) (*Lake
 		return nil, err
 	}
 	l := &Lake{bucket: b, config: config, log: log, zstd: enc, heads: make(map[string]*partHead)}
+	if s, ok := b.(*s3Bucket); ok {
+		l.asked = s.asked
+	}
 	if _, local := b.path(""); !local {
 		if l.cache, err = openCache(b, config); err != nil {
 			return nil, err

@@ -66,6 +66,7 @@ type s3Bucket struct {
 	name   string
 	prefix string // empty, or ends with a slash
 	config S3Config
+	asked  *counting
 }
 
 func openS3(ctx context.Context, name, prefix string, c S3Config, log *slog.Logger) (*s3Bucket, error) {
@@ -88,6 +89,7 @@ func openS3(ctx context.Context, name, prefix string, c S3Config, log *slog.Logg
 		t.ResponseHeaderTimeout = c.Timeout
 		t.MaxIdleConnsPerHost = 32
 	})
+	asked := &counting{next: transport}
 	options := []func(*awsconfig.LoadOptions) error{
 		awsconfig.WithHTTPClient(transport),
 		awsconfig.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
@@ -127,6 +129,7 @@ func openS3(ctx context.Context, name, prefix string, c S3Config, log *slog.Logg
 	}
 	client := s3.NewFromConfig(config, func(o *s3.Options) {
 		o.UsePathStyle = c.PathStyle
+		o.HTTPClient = asked
 		if c.Endpoint != "" {
 			o.BaseEndpoint = aws.String(c.Endpoint)
 		}
@@ -141,7 +144,7 @@ func openS3(ctx context.Context, name, prefix string, c S3Config, log *slog.Logg
 	if prefix != "" {
 		prefix += "/"
 	}
-	return &s3Bucket{client: client, name: name, prefix: prefix, config: c}, nil
+	return &s3Bucket{client: client, name: name, prefix: prefix, config: c, asked: asked}, nil
 }
 
 // unlimited lets every retry through.

@@ -45,6 +45,7 @@ type Mark struct {
 type Band struct {
 	Times           []market.Time
 	Mean, Low, High []float64
+	Doubt           bool // the mean is not shown to be worth anything: it is drawn muted
 }
 
 // Chart is what to draw. The zero value draws nothing.

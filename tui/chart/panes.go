@@ -278,7 +278,11 @@ func (d *drawing) band(r rect) {
 			d.grid.put(r.x+x, r.y+r.h-1-row, fill, Interval)
 		}
 		if m := s.forward(at(p.mean, q.mean)); m >= s.low && m <= s.high {
-			d.grid.put(r.x+x, r.y+r.h-1-mean, dash(d.chart.ASCII), Mean)
+			ink := Mean
+			if b.Doubt {
+				ink = Cross
+			}
+			d.grid.put(r.x+x, r.y+r.h-1-mean, dash(d.chart.ASCII), ink)
 		}
 	}
 }

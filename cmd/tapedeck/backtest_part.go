@@ -1,0 +1,276 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"tapedeck/pipeline/alert"
+	"tapedeck/pipeline/bars"
+	"tapedeck/pipeline/clean"
+	"tapedeck/pipeline/market"
+	"tapedeck/store"
+)
+
+// shard plays some of the partitions.
+type shard struct {
+	*script
+	number, of int
+	parts      map[int32]*partTrial
+	names      map[string]string // texts, each kept once
+}
+
+// pastTick is a tick of the lake and its place in the log.
+type pastTick struct {
+	market.Tick
+	partition int32
+	offset    int64
+}
+
+// run plays spans of time one after the other. A tick that came late may stand
+// in the log after ticks of the next span: it waits for that one.
+func (s *shard) run(ctx context.Context) error {
+	for symbol, partition := range s.symbols {
+		if int(partition)%s.of == s.number {
+			if err := s.part(partition).prepare(s.before[symbol]); err != nil {
+				return err
+			}
+		}
+	}
+	for _, part := range s.parts {
+		part.engine.Quiet(false)
+	}
+	length := time.Minute
+	var hand []pastTick // read, and not played yet
+	for from := s.begin; from < s.Until; {
+		to := min(from.Add(length), s.Until)
+		ticks, err := s.read(ctx, from, to)
+		if err != nil {
+			return err
+		}
+		hand = s.play(hand, ticks, from)
+		switch {
+		case len(ticks) < fewRows:
+			length = min(2*length, 24*time.Hour)
+		case len(ticks) > manyRows:
+			length = max(length/2, time.Second)
+		}
+		if s.Progress != nil {
+			s.Progress(float64(s.done.Add(int64(to-from))) / float64(int64(s.Until-s.begin)*int64(s.of)))
+		}
+		from = to
+	}
+	s.play(hand, nil, s.Until)
+	return nil
+}
+
+// play plays the ticks before a time, hand, but for those that the log has
+// after some of next, and returns what is then in hand.
+func (s *shard) play(hand, next []pastTick, before market.Time) []pastTick {
+	first := map[int32]int64{}
+	for i := range next {
+		if at, ok := first[next[i].partition]; !ok || next[i].offset < at {
+			first[next[i].partition] = next[i].offset
+		}
+	}
+	lists := map[int32][]*pastTick{}
+	for i := range hand {
+		t := &hand[i]
+		// An offset starts anew with a new log: only near the end can a tick be one that came late.
+		if at, ok := first[t.partition]; ok && t.offset > at && before.Sub(t.Time) < clockHole {
+			next = append(next, *t)
+			continue
+		}
+		lists[t.partition] = append(lists[t.partition], t)
+	}
+	for number, part := range s.parts {
+		list := lists[number]
+		if !slices.IsSortedFunc(list, byOffset) {
+			slices.SortStableFunc(list, byOffset)
+		}
+		part.play(list, before)
+	}
+	return next
+}
+
+func byOffset(a, b *pastTick) int { return cmp.Compare(a.offset, b.offset) }
+
+// read reads the shard's ticks of from <= time < to, by time.
+func (s *shard) read(ctx context.Context, from, to market.Time) (ticks []pastTick, err error) {
+	rows, err := s.db.Query(ctx, fmt.Sprintf(`SELECT symbol, epoch_us(time), price, size, bid, ask, nullif(condition, ''), source, epoch_us(received), "partition", "offset"
+		FROM ticks WHERE %s AND "partition" %% %d = %d%s ORDER BY time, "partition", "offset"`, span(from, to), s.of, s.number, s.chosen), store.Options{Native: true})
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	keep := func(v any) string {
+		text, _ := v.(string)
+		if kept, ok := s.names[text]; ok {
+			return kept
+		}
+		s.names[text] = text
+		return text
+	}
+	for rows.Next() {
+		row := rows.Values()
+		var t pastTick
+		t.Symbol, t.Condition, t.Source = keep(row[0]), keep(row[6]), keep(row[7])
+		at, _ := row[1].(int64)
+		received, _ := row[8].(int64)
+		t.Time, t.Received = market.Time(at), market.Time(received)
+		t.Price, _ = row[2].(float64)
+		t.Size, _ = row[3].(int64)
+		t.Bid, _ = row[4].(float64)
+		t.Ask, _ = row[5].(float64)
+		t.partition, _ = row[9].(int32)
+		t.offset, _ = row[10].(int64)
+		ticks = append(ticks, t)
+	}
+	return ticks, rows.Err()
+}
+
+// part is the trial of a partition.
+func (s *shard) part(number int32) *partTrial {
+	p := s.parts[number]
+	if p == nil {
+		engine := newEngine(s.calendar)
+		engine.Quiet(true)
+		p = &partTrial{script: s.script, engine: engine, tester: alert.NewTester(engine, s.Since), cleaner: clean.New(clean.Config{}, s.calendar),
+			builder: bars.New(s.calendar), offset: -1}
+		p.onAccept, p.onReject, p.onBar = p.accept, func(int64, clean.Reason) {}, p.closed
+		s.parts[number] = p
+		for _, rule := range s.Rules {
+			rule.Disabled, rule.Deleted = false, false
+			_ = engine.SetRule(rule) // it has been compiled before
+		}
+	}
+	return p
+}
+
+// partTrial is what the compute stage is for one partition, over the past.
+type partTrial struct {
+	*script
+	engine  *alert.Engine
+	tester  *alert.Tester
+	cleaner *clean.Cleaner
+	builder *bars.Builder
+	next    int    // of the clocks
+	source  string // whose clock it is
+	offset  int64  // of the newest tick; -1: none yet
+	history bool   // the newest tick was brought afterwards
+
+	onAccept func(*market.Tick, int64)
+	onReject func(int64, clean.Reason)
+	onBar    func(*market.Bar)
+}
+
+// prepare tells the engine what was before the first tick: bars, and the
+// session's prices as the minutes have them.
+func (p *partTrial) prepare(before []pastBar) error {
+	nobody := func(*market.Alert) {}
+	for i := range before {
+		b := &before[i].Bar
+		if p.needs.Bars[b.Interval] > 0 {
+			p.engine.Bar(b, nobody)
+		}
+		if b.Interval != market.Minute || !p.needs.Session {
+			continue
+		}
+		t := market.Tick{Symbol: b.Symbol, Time: b.Time}
+		for k, price := range [...]float64{b.Open, b.High, b.Low, b.Close} {
+			t.Price = price
+			if k == 3 {
+				t.Size, t.Time = b.Volume, b.Time.Add(time.Minute)-1
+			}
+			p.engine.Tick(&t, nobody)
+		}
+	}
+	return nil
+}
+
+// play plays ticks in the order of the log, with the clocks before each of
+// them, and then the clocks that remain before a time.
+func (p *partTrial) play(ticks []*pastTick, before market.Time) {
+	for i, t := range ticks {
+		if i == 0 || t.Source != p.source {
+			p.source = t.Source
+		}
+		due := p.due(p.next, t.Time)
+		if extra := p.missing(t) - due; extra > 0 && p.chosen == "" && p.offset >= 0 {
+			due += min(extra, p.owed(ticks[i:], due))
+		}
+		for range due {
+			p.clock()
+		}
+		p.offset = t.offset
+		p.tick(t)
+	}
+	for range p.due(p.next, before-1) {
+		p.clock()
+	}
+}
+
+// due is how many clocks from number next on stand before a tick of that time.
+func (p *partTrial) due(next int, t market.Time) (n int) {
+	for next+n < len(p.clocks) && p.clocks[next+n] <= t {
+		n++
+	}
+	return n
+}
+
+// missing is how many offsets before the tick hold no tick: clocks, or rows
+// that were none.
+func (p *partTrial) missing(t *pastTick) int {
+	return int(min(t.offset-p.offset-1, math.MaxInt32))
+}
+
+// owed is how many clocks stood before ticks[0] although their time is later,
+// since it came late: the next tick that has clocks before it has fewer places
+// for them in the log than it has clocks. due are taken already.
+func (p *partTrial) owed(ticks []*pastTick, due int) int {
+	for j := 1; j < len(ticks); j++ {
+		if n := p.due(p.next+due, ticks[j].Time); n > 0 {
+			return max(0, n-int(min(ticks[j].offset-ticks[j-1].offset-1, math.MaxInt32)))
+		}
+	}
+	return 0
+}
+
+// clock is the next clock of the source.
+func (p *partTrial) clock() {
+	c := market.Clock{Time: p.clocks[p.next], Source: p.source}
+	p.next++
+	if p.source == "" {
+		return // no tick has come yet
+	}
+	p.cleaner.Clock(c, p.onReject)
+	p.builder.Clock(c.Time, c.Source, false, p.onBar)
+	p.tester.Take(alert.Event{Clock: c.Time})
+}
+
+// afterwards is how much later than its time a live feed's tick was received
+// where it was brought to know what was before.
+const afterwards = 2 * time.Minute
+
+func (p *partTrial) tick(t *pastTick) {
+	if p.feed != "replay" {
+		if history := t.Received != 0 && t.Received.Sub(t.Time) > afterwards; history != p.history {
+			p.history = history
+			p.engine.Quiet(history)
+		}
+	}
+	p.cleaner.Clean(&t.Tick, t.offset, t.Received, p.onAccept, p.onReject)
+}
+
+func (p *partTrial) accept(t *market.Tick, _ int64) {
+	if clean.Excluded(t.Condition) {
+		return
+	}
+	p.builder.Add(t, p.onBar)
+	p.tester.Take(alert.Event{Tick: t})
+}
+
+func (p *partTrial) closed(b *market.Bar) { p.tester.Take(alert.Event{Bar: b}) }

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"tapedeck/ml"
+	"tapedeck/pipeline/live"
+	"tapedeck/pipeline/market"
+)
+
+// modelShelf is the models in use: those that the data directory says, looked
+// at now and then, since training, promoting and rolling back change them.
+type modelShelf struct {
+	load   func(inUse []*askedModel) ([]*askedModel, error) // keeps those that have not changed
+	slog   *slog.Logger
+	inUse  []*askedModel // the champion first
+	looked time.Time
+	text   string // why there is none
+}
+
+const shelfEvery = 2 * time.Second
+
+// refresh looks whether other models are in use now.
+func (s *modelShelf) refresh(now time.Time) {
+	if now.Sub(s.looked) < shelfEvery {
+		return
+	}
+	s.looked = now
+	models, err := s.load(s.inUse)
+	if err != nil {
+		if s.text != err.Error() {
+			s.slog.Error("models", "error", err)
+		}
+		s.text = err.Error() // those in use stay
+		return
+	}
+	s.inUse, s.text = models, ""
+	if len(models) == 0 {
+		s.text = "no model is trained yet: tapedeck train makes one"
+	}
+}
+
+// askedModel is one model in use and how it is asked.
+type askedModel struct {
+	manifest  *ml.Manifest
+	champion  bool
+	predictor ml.Predictor
+
+	mu       sync.Mutex
+	latency  sample
+	delay    sample
+	calls    int64
+	failures int64
+	failing  int // calls in a row
+	trouble  string
+	newest   market.Time
+	symbols  int
+}
+
+// downAfter calls in a row that failed the endpoint is said to be down.
+const downAfter = 2
+
+// predict asks and notes how it went.
+func (a *askedModel) predict(ctx context.Context, batch ml.Batch, out []float32) bool {
+	began := time.Now()
+	err := a.predictor.Predict(ctx, batch, out)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.calls++
+	if err != nil {
+		a.failures++
+		a.failing++
+		a.trouble = fmt.Sprintf("no forecast of the minute: %v", err)
+		return false
+	}
+	a.latency.add(time.Since(began))
+	a.failing, a.trouble = 0, ""
+	return true
+}
+
+// made notes that the forecasts of a minute were handed on.
+func (a *askedModel) made(minute market.Time, symbols int, arrived []time.Time, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.newest, a.symbols = minute, symbols
+	for _, t := range arrived {
+		a.delay.add(now.Sub(t))
+	}
+}
+
+// state is what screens are told.
+func (a *askedModel) state() live.Model {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	m := a.manifest
+	return live.Model{
+		Name: m.Name, Version: m.Version, Champion: a.champion, Trained: m.Made,
+		From: m.Training.From, To: m.Training.To, Learned: m.Training.Symbols,
+		Made: a.newest, Symbols: a.symbols, Latency: a.latency.quantiles(), Delay: a.delay.quantiles(),
+		Calls: a.calls, Failures: a.failures, Down: a.failing >= downAfter, Text: a.trouble, Filled: m.Scores,
+	}
+}
+
+// sample keeps the newest durations.
+type sample struct {
+	values []time.Duration
+	next   int
+	sorted live.Quantiles
+	dirty  bool
+}
+
+const sampleSize = 10_000
+
+func (s *sample) add(d time.Duration) {
+	s.dirty = true
+	if len(s.values) < sampleSize {
+		s.values = append(s.values, d)
+		return
+	}
+	s.values[s.next] = d
+	s.next = (s.next + 1) % sampleSize
+}
+
+func (s *sample) quantiles() live.Quantiles {
+	if s.dirty && len(s.values) > 0 {
+		sorted := slices.Clone(s.values)
+		slices.Sort(sorted)
+		at := func(q float64) float64 { return sorted[int(q*float64(len(sorted)-1))].Seconds() }
+		s.sorted, s.dirty = live.Quantiles{P50: at(0.5), P99: at(0.99)}, false
+	}
+	return s.sorted
+}
+
+// openModels gives a shelf whose models are those in use below a directory,
+// asked directly in this process.
+func openModels(dir string, logger *slog.Logger) *modelShelf {
+	return &modelShelf{slog: logger, load: func(inUse []*askedModel) ([]*askedModel, error) {
+		var list []*askedModel
+		for _, name := range []string{ml.XGBoost, ml.LSTM} {
+			versions, err := os.ReadDir(filepath.Join(dir, name))
+			if errors.Is(err, fs.ErrNotExist) || err == nil && len(versions) == 0 {
+				continue
+			}
+			if err != nil {
+				return nil, fmt.Errorf("look for models: %w", err)
+			}
+			version := versions[len(versions)-1].Name()
+			if i := slices.IndexFunc(inUse, func(a *askedModel) bool { return a.manifest.Name == name && a.manifest.Version == version }); i >= 0 {
+				list = append(list, inUse[i])
+				continue
+			}
+			model, err := ml.Open(filepath.Join(dir, name, version))
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, &askedModel{manifest: model.Manifest(), predictor: model})
+		}
+		for i := range list {
+			list[i].champion = i == 0
+		}
+		return list, nil
+	}}
+}

@@ -1,0 +1,545 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tapedeck/pipeline/alert"
+	"tapedeck/pipeline/kafka"
+	"tapedeck/pipeline/market"
+)
+
+// pastRevisions is how many earlier revisions a rule's record carries, for
+// history and undo.
+const pastRevisions = 30
+
+// errNoRule says that there is no rule of that name.
+var errNoRule = errors.New("there is no such rule")
+
+// rulebook is the alert rules as they stand on the compacted topic rules, and
+// the way to edit them. An edit acts in every process that follows the topic,
+// within a second.
+//
+// A record is the rule (market.EncodeRule) with its earlier revisions beside
+// it, so that history and undo outlive compaction and are the same for
+// everybody. A rule that was removed stands as a record that says so: it can
+// be brought back. Safe for concurrent use.
+type rulebook struct {
+	log   *kafka.Client // nil: nothing was ever recorded, and nothing can be edited
+	world alert.World
+	by    string
+	now   func() time.Time
+
+	edit sync.Mutex // one edit at a time
+
+	mu       sync.Mutex
+	rules    map[string]*ruleRecord
+	order    []string // names, as they first came
+	next     int64    // offset after the last record
+	records  map[int64][]byte
+	watching bool // records are noted in records
+}
+
+// ruleRecord is a record of the topic.
+type ruleRecord struct {
+	ruleRevision
+	past []ruleRevision // newest first
+}
+
+// ruleRevision is a rule as it stood after one edit.
+type ruleRevision struct {
+	market.Rule
+	Restores int32 // the revision that an undo brought back; 0: not an undo
+}
+
+// openRulebook reads the rules that stand. by is who edits.
+func openRulebook(ctx context.Context, log *kafka.Client, by string) (*rulebook, error) {
+	b := &rulebook{log: log, world: ruleWorld(), by: by, now: time.Now, rules: map[string]*ruleRecord{}}
+	if log == nil {
+		for _, rule := range alert.Defaults() {
+			b.put(&ruleRecord{ruleRevision: ruleRevision{Rule: rule}})
+		}
+		return b, nil
+	}
+	return b, b.refresh(ctx)
+}
+
+// ruleWorld is what names a rule may use.
+func ruleWorld() alert.World {
+	var w alert.World
+	for _, company := range market.Companies() {
+		if company.Sector != "" && !slices.Contains(w.Sectors, company.Sector) {
+			w.Sectors = append(w.Sectors, company.Sector)
+		}
+	}
+	return w
+}
+
+// editor is who sits here, as it stands beside an edit.
+func editor() string {
+	name := os.Getenv("USER")
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		name = u.Username
+	}
+	if name == "" {
+		name = "somebody"
+	}
+	if host, err := os.Hostname(); err == nil && host != "" {
+		host, _, _ = strings.Cut(host, ".")
+		name += "@" + host
+	}
+	return name
+}
+
+// refresh reads what has come since.
+func (b *rulebook) refresh(ctx context.Context) error {
+	if b.log == nil {
+		return nil
+	}
+	ranges, err := b.log.Offsets(ctx, kafka.Rules)
+	if err != nil {
+		return fmt.Errorf("read the rules: %w", err)
+	}
+	b.mu.Lock()
+	from := max(ranges[0].Low, b.next)
+	b.mu.Unlock()
+	err = b.log.Read(ctx, kafka.Rules, 0, from, ranges[0].High, func(records []kafka.Record) error {
+		b.take(records)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read the rules: %w", err)
+	}
+	return nil
+}
+
+// take takes records of the topic. One that cannot be read is passed over, as
+// the pipeline passes it over.
+func (b *rulebook) take(records []kafka.Record) (changed bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := range records {
+		r := &records[i]
+		if r.Offset < b.next {
+			continue
+		}
+		b.next = r.Offset + 1
+		if b.watching {
+			b.records[r.Offset] = append([]byte(nil), r.Value...)
+		}
+		record := new(ruleRecord)
+		if len(r.Value) == 0 { // a tombstone, by another program
+			before := b.rules[string(r.Key)]
+			if before == nil {
+				continue
+			}
+			record.Rule, record.past = before.Rule, before.pastWith()
+			record.Deleted, record.Revision = true, before.Revision+1
+		} else if record.decode(r.Value) != nil {
+			continue
+		}
+		b.put(record)
+		changed = true
+	}
+	return changed
+}
+
+func (b *rulebook) put(r *ruleRecord) {
+	if b.rules[r.Name] == nil {
+		b.order = append(b.order, r.Name)
+	}
+	b.rules[r.Name] = r
+}
+
+// Follow reads edits as they come, whoever makes them, and calls changed after
+// each batch. It returns when ctx is done.
+func (b *rulebook) Follow(ctx context.Context, changed func()) error {
+	if b.log == nil {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return b.log.Follow(ctx, []string{kafka.Rules}, func(_ string, _ int32, r kafka.Range) int64 {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return max(r.Low, b.next)
+	}, func(_ string, records []kafka.Record) error {
+		if b.take(records) && changed != nil {
+			changed()
+		}
+		return nil
+	})
+}
+
+// List is the rules that stand, disabled ones too, in the order of their making.
+func (b *rulebook) List() []market.Rule {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []market.Rule
+	for _, name := range b.order {
+		if r := b.rules[name]; !r.Deleted {
+			out = append(out, r.Rule)
+		}
+	}
+	return out
+}
+
+// Rule is the rule of that name. The error says which name may have been meant.
+func (b *rulebook) Rule(name string) (market.Rule, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r := b.rules[name]; r != nil && !r.Deleted {
+		return r.Rule, nil
+	}
+	return market.Rule{}, b.unknown(name)
+}
+
+// unknown is the error for a name; the lock is held.
+func (b *rulebook) unknown(name string) error {
+	var names []string
+	for _, n := range b.order {
+		if !b.rules[n].Deleted {
+			names = append(names, n)
+		} else if n == name {
+			return fmt.Errorf("%w: %q was removed by %s; tapedeck rules undo %q brings it back", errNoRule, name, b.rules[n].EditedBy, name)
+		}
+	}
+	if near := nearest(name, names, 1); len(near) > 0 {
+		return fmt.Errorf("%w: %q; did you mean %q?", errNoRule, name, near[0])
+	}
+	return fmt.Errorf("%w: %q; see tapedeck rules ls", errNoRule, name)
+}
+
+// History is what a rule was, newest first and with what it is now.
+func (b *rulebook) History(name string) ([]ruleRevision, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := b.rules[name]
+	if r == nil {
+		return nil, b.unknown(name)
+	}
+	return append([]ruleRevision{r.ruleRevision}, r.past...), nil
+}
+
+// Check says what is wrong with a rule, as an *alert.Problem.
+func (b *rulebook) Check(rule market.Rule) error {
+	_, err := alert.Compile(rule, b.world)
+	return err
+}
+
+// Set makes a rule or changes the one of its name, and returns it as it stands
+// then: with its revision, who and when. A rule that does not compile is
+// refused with an *alert.Problem. Where rule.Revision is not 0, it is the
+// revision that the author looked at, and somebody else's edit since then is an
+// error.
+func (b *rulebook) Set(ctx context.Context, rule market.Rule) (market.Rule, error) {
+	rule.Deleted = false
+	if err := b.Check(rule); err != nil {
+		return market.Rule{}, err
+	}
+	return b.write(ctx, rule.Name, func(before *ruleRecord) (ruleRevision, error) {
+		if before != nil && rule.Revision != 0 && before.Revision != rule.Revision {
+			return ruleRevision{}, fmt.Errorf("rule %q was changed by %s at %s, since you looked at it: look again", rule.Name, before.EditedBy, clockOf(before.Edited))
+		}
+		return ruleRevision{Rule: rule}, nil
+	})
+}
+
+// Remove takes a rule out. It can be brought back with Undo.
+func (b *rulebook) Remove(ctx context.Context, name string) error {
+	_, err := b.write(ctx, name, func(before *ruleRecord) (ruleRevision, error) {
+		if before == nil || before.Deleted {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return ruleRevision{}, b.unknown(name)
+		}
+		after := ruleRevision{Rule: before.Rule}
+		after.Deleted = true
+		return after, nil
+	})
+	return err
+}
+
+// Undo takes back the newest edit of a rule, and the one before it when it is
+// called again. An edit that made the rule is taken back by removing it.
+func (b *rulebook) Undo(ctx context.Context, name string) (market.Rule, error) {
+	return b.write(ctx, name, func(before *ruleRecord) (ruleRevision, error) {
+		if before == nil {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return ruleRevision{}, b.unknown(name)
+		}
+		restored, left := before.undone()
+		if !left {
+			return ruleRevision{}, fmt.Errorf("rule %q: nothing is left to undo", name)
+		}
+		return restored, nil
+	})
+}
+
+// undone is what an undo of a record's newest edit, or of the next older one
+// where that was an undo itself, comes to; false where nothing is left.
+func (r *ruleRecord) undone() (ruleRevision, bool) {
+	all := append([]ruleRevision{r.ruleRevision}, r.past...)
+	at := slices.IndexFunc(all, func(e ruleRevision) bool { return e.Revision == r.content() })
+	if at < 0 {
+		return ruleRevision{}, false // undone to its beginning, or longer ago than is kept
+	}
+	if at+1 < len(all) {
+		if to := all[at+1].content(); to != 0 {
+			i := slices.IndexFunc(all, func(e ruleRevision) bool { return e.Revision == to })
+			return ruleRevision{Rule: all[max(i, at+1)].Rule, Restores: to}, true
+		}
+	} else if all[at].Revision > 1 {
+		return ruleRevision{}, false
+	}
+	gone := ruleRevision{Rule: r.Rule, Restores: undoneToNothing}
+	gone.Deleted = true
+	return gone, true
+}
+
+// undoneToNothing in Restores says that an undo took back the making.
+const undoneToNothing = -1
+
+// content is the revision whose words stand here; 0 is none.
+func (r ruleRevision) content() int32 {
+	switch {
+	case r.Restores > 0:
+		return r.Restores
+	case r.Restores == undoneToNothing:
+		return 0
+	}
+	return r.Revision
+}
+
+// Restore brings back a revision of a rule.
+func (b *rulebook) Restore(ctx context.Context, name string, revision int32) (market.Rule, error) {
+	return b.write(ctx, name, func(before *ruleRecord) (ruleRevision, error) {
+		if before != nil {
+			for _, past := range append([]ruleRevision{before.ruleRevision}, before.past...) {
+				if past.Revision == revision {
+					return ruleRevision{Rule: past.Rule, Restores: past.Revision}, nil
+				}
+			}
+		}
+		return ruleRevision{}, fmt.Errorf("rule %q has no revision %d; see tapedeck rules history %q", name, revision, name)
+	})
+}
+
+// write makes an edit: change says what comes of what stands. Where somebody
+// else has edited the rule in the same instant, this edit is written once more
+// after theirs, so that both stand in its history and revisions never repeat.
+func (b *rulebook) write(ctx context.Context, name string, change func(before *ruleRecord) (ruleRevision, error)) (market.Rule, error) {
+	b.edit.Lock()
+	defer b.edit.Unlock()
+	if b.log == nil {
+		return market.Rule{}, errors.New("there is no log to write the rule to: start tapedeck once")
+	}
+	if err := b.refresh(ctx); err != nil {
+		return market.Rule{}, err
+	}
+	before := b.record(name)
+	after, err := change(before)
+	if err != nil {
+		return market.Rule{}, err
+	}
+	producer, err := b.log.NewProducer()
+	if err != nil {
+		return market.Rule{}, fmt.Errorf("write the rule: %w", err)
+	}
+	defer producer.Close(context.WithoutCancel(ctx))
+	b.mu.Lock()
+	b.watching, b.records = true, map[int64][]byte{}
+	b.mu.Unlock()
+	defer func() {
+		b.mu.Lock()
+		b.watching, b.records = false, nil
+		b.mu.Unlock()
+	}()
+	for {
+		record := &ruleRecord{ruleRevision: after, past: before.pastWith()}
+		record.Name, record.Revision, record.Edited, record.EditedBy = name, 1, market.At(b.now()), b.by
+		if before != nil {
+			record.Revision = before.Revision + 1
+		}
+		value := record.encode()
+		if err := producer.ProduceContext(ctx, kafka.Rules, 0, []byte(name), value); err != nil {
+			return market.Rule{}, fmt.Errorf("write the rule: %w", err)
+		}
+		if err := producer.Flush(ctx); err != nil {
+			return market.Rule{}, fmt.Errorf("write the rule: %w", err)
+		}
+		if err := b.refresh(ctx); err != nil {
+			return market.Rule{}, err
+		}
+		other := b.between(name, value)
+		if other == nil {
+			return record.Rule, nil
+		}
+		before = other
+	}
+}
+
+// between is somebody's edit of the rule that came before the record just
+// written, and after it was begun; nil where there is none.
+func (b *rulebook) between(name string, mine []byte) *ruleRecord {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var other *ruleRecord
+	for _, offset := range sortedOffsets(b.records) {
+		value := b.records[offset]
+		if bytes.Equal(value, mine) {
+			break
+		}
+		record := new(ruleRecord)
+		if record.decode(value) == nil && record.Name == name {
+			other = record
+		}
+	}
+	b.records = map[int64][]byte{}
+	return other
+}
+
+func (b *rulebook) record(name string) *ruleRecord {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.rules[name]
+}
+
+// pastWith is what the next record carries as the past.
+func (r *ruleRecord) pastWith() []ruleRevision {
+	if r == nil {
+		return nil
+	}
+	past := append([]ruleRevision{r.ruleRevision}, r.past...)
+	return past[:min(len(past), pastRevisions)]
+}
+
+// ruleBeside is what stands beside a rule in its record.
+type ruleBeside struct {
+	Restores int32             `json:"restores,omitempty"`
+	Past     []json.RawMessage `json:"past,omitempty"`
+}
+
+// encode is the rule as market.EncodeRule writes it, with its past.
+func (r *ruleRecord) encode() []byte {
+	beside := ruleBeside{Restores: r.Restores}
+	for i := range r.past {
+		one := ruleRecord{ruleRevision: r.past[i]}
+		beside.Past = append(beside.Past, one.encode())
+	}
+	text := market.EncodeRule(&r.Rule)
+	more, err := json.Marshal(beside)
+	if err != nil || len(more) <= len("{}") {
+		return text
+	}
+	return append(append(text[:len(text)-1], ','), more[1:]...)
+}
+
+func (r *ruleRecord) decode(data []byte) error {
+	if err := market.DecodeRule(data, &r.Rule); err != nil {
+		return err
+	}
+	var beside ruleBeside
+	if err := json.Unmarshal(data, &beside); err != nil {
+		return fmt.Errorf("read rule: %w", err)
+	}
+	r.Restores, r.past = beside.Restores, nil
+	for _, text := range beside.Past {
+		var one ruleRecord
+		if err := one.decode(text); err != nil {
+			return err
+		}
+		r.past = append(r.past, one.ruleRevision)
+	}
+	return nil
+}
+
+func sortedOffsets(m map[int64][]byte) []int64 {
+	offsets := make([]int64, 0, len(m))
+	for offset := range m {
+		offsets = append(offsets, offset)
+	}
+	slices.SortFunc(offsets, cmp.Compare[int64])
+	return offsets
+}
+
+// clockOf is a time for people, in UTC.
+func clockOf(t market.Time) string {
+	if t == 0 {
+		return "-"
+	}
+	return t.Std().UTC().Format("2006-01-02 15:04:05")
+}
+
+// openRules opens the rules of a data directory: over the log of the running
+// pipeline or, where none runs, over the log that lies here. With write the
+// log is made where there is none yet, and the default rules with it, as a
+// first start would.
+func openRules(ctx context.Context, c Config, write bool) (*rulebook, func(), error) {
+	data, err := c.dataDir()
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := openPlace(data, c.Feed, write)
+	if err != nil {
+		return nil, nil, err
+	}
+	if write && len(c.Kafka.Brokers) == 0 {
+		if err := os.MkdirAll(p.path("log"), 0o700); err != nil {
+			return nil, nil, fmt.Errorf("make the log's directory: %w", err)
+		}
+	}
+	v := &view{}
+	if err := v.openLog(ctx, c, p, discard()); err != nil {
+		v.close()
+		return nil, nil, fmt.Errorf("reach the log: %w", err)
+	}
+	if write {
+		if _, err := v.log.EnsureTopics(ctx); err != nil {
+			v.close()
+			return nil, nil, err
+		}
+	}
+	b, err := openRulebook(ctx, v.log, editor())
+	if err == nil && write {
+		err = b.seed(ctx)
+	}
+	if err != nil {
+		v.close()
+		return nil, nil, err
+	}
+	return b, v.close, nil
+}
+
+// seed writes the default rules where there never was one.
+func (b *rulebook) seed(ctx context.Context) error {
+	b.mu.Lock()
+	empty := b.next == 0 && len(b.order) == 0
+	b.mu.Unlock()
+	if !empty {
+		return nil
+	}
+	producer, err := b.log.NewProducer()
+	if err != nil {
+		return fmt.Errorf("write the default rules: %w", err)
+	}
+	for _, rule := range alert.Defaults() {
+		if err := producer.ProduceContext(ctx, kafka.Rules, 0, []byte(rule.Name), market.EncodeRule(&rule)); err != nil {
+			return errors.Join(fmt.Errorf("write the default rules: %w", err), producer.Close(ctx))
+		}
+	}
+	if err := producer.Close(ctx); err != nil {
+		return fmt.Errorf("write the default rules: %w", err)
+	}
+	return b.refresh(ctx)
+}
