@@ -98,11 +98,12 @@ func (c *computing) Start(ctx context.Context) (int64, error) {
 	}
 	c.next = max(c.next, ranges[c.partition].Low)
 	c.repeated = ranges[c.partition].High
-	c.fresh = snap.next == 0 && len(effects) == 0 && len(c.written) == 0
 	c.applyEffects(ctx)
 	if c.failure != nil {
 		return 0, c.failure
 	}
+	// Whoever was here before may have died between the first rules.
+	c.fresh = snap.next == 0 && len(c.effects) == 0 && len(c.written) == 0
 	c.position = c.progress.hold("compute", kafka.Ticks, c.partition, c.next)
 	return c.next, nil
 }

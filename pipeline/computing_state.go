@@ -23,8 +23,13 @@ func (c *computing) takeEdits(ctx context.Context) error {
 		return nil // the past is repeated first
 	}
 	edits, n := c.rules.since(c.edits)
-	for _, e := range edits {
-		if c.inForce[e.key] == string(e.value) {
+	newest := make(map[string]int, len(edits))
+	for i := range edits {
+		newest[edits[i].key] = i
+	}
+	for i, e := range edits {
+		// What was before must not act again at each start.
+		if newest[e.key] != i || c.inForce[e.key] == string(e.value) {
 			continue
 		}
 		if err := c.effect(ctx, e); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -152,6 +153,7 @@ type script struct {
 	begin   market.Time          // ticks are played from here on
 	symbols map[string]int32     // who plays, and in which partition
 	chosen  string               // SQL that picks them; empty: all
+	refused map[int32][]int64    // offsets of dead letters by partition, in order
 	clocks  []market.Time        // the source's clocks, in order
 	before  map[string][]pastBar // closed before begin, by symbol
 	done    atomic.Int64         // of the source's time, µs, over all shards
@@ -161,8 +163,8 @@ type script struct {
 // ticks and at bars of seconds, and at the beginning of the longest bar that
 // they look at, since a part of a bar is not a bar.
 func (s *script) from(oldest market.Time) market.Time {
-	span := max(s.needs.Span, time.Duration(s.needs.Bars[market.Second])*time.Second, 2*time.Minute)
-	begin := s.Since.Add(-min(span, 48*time.Hour))
+	span := max(s.needs.Span, time.Duration(s.needs.Bars[market.Second])*time.Second)
+	begin := s.Since.Add(-span - span/4 - 5*time.Minute) // a symbol's first tick there may come late
 	for _, interval := range s.needs.Intervals() {
 		if interval == market.Day {
 			day := s.calendar("").Day(begin)
@@ -185,15 +187,19 @@ func span(from, to market.Time) string {
 // cast finds the symbols that the rules watch.
 func (s *script) cast(ctx context.Context, programs []*alert.Program) error {
 	s.symbols = map[string]int32{}
-	rows, err := s.db.Query(ctx, `SELECT DISTINCT symbol, "partition" FROM ticks WHERE `+span(s.begin, s.Until), store.Options{Native: true})
+	rows, err := s.db.Query(ctx, `SELECT symbol, "partition", min("offset"), max("offset") FROM ticks WHERE `+span(s.begin, s.Until)+` GROUP BY 1, 2`,
+		store.Options{Native: true})
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	all := 0
+	all, first, last := 0, int64(math.MaxInt64), int64(0)
 	for rows.Next() {
 		symbol, _ := rows.Values()[0].(string)
 		partition, _ := rows.Values()[1].(int32)
+		from, _ := rows.Values()[2].(int64)
+		to, _ := rows.Values()[3].(int64)
+		first, last = min(first, from), max(last, to)
 		company, _ := market.Lookup(symbol)
 		all++
 		for _, program := range programs {
@@ -212,8 +218,26 @@ func (s *script) cast(ctx context.Context, programs []*alert.Program) error {
 		}
 		slices.Sort(quoted)
 		s.chosen = " AND symbol IN (" + strings.Join(append(quoted, "''"), ",") + ")"
+		return nil
 	}
-	return nil
+	return s.readRefused(ctx, first, last)
+}
+
+// readRefused finds the offsets of the log that hold neither ticks nor clocks.
+func (s *script) readRefused(ctx context.Context, first, last int64) error {
+	s.refused = map[int32][]int64{}
+	rows, err := s.db.Query(ctx, fmt.Sprintf(`SELECT DISTINCT "partition", "offset" FROM dead_letters WHERE topic = 'ticks' AND "offset" BETWEEN %d AND %d ORDER BY 1, 2`, first, last),
+		store.Options{Native: true})
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		partition, _ := rows.Values()[0].(int32)
+		offset, _ := rows.Values()[1].(int64)
+		s.refused[partition] = append(s.refused[partition], offset)
+	}
+	return rows.Err()
 }
 
 // clockHole is the longest silence through which a source's clock runs on; the

@@ -139,7 +139,7 @@ func (s *shard) part(number int32) *partTrial {
 		engine := newEngine(s.calendar)
 		engine.Quiet(true)
 		p = &partTrial{script: s.script, engine: engine, tester: alert.NewTester(engine, s.Since), cleaner: clean.New(clean.Config{}, s.calendar),
-			builder: bars.New(s.calendar), offset: -1}
+			builder: bars.New(s.calendar), refused: s.refused[number], offset: -1}
 		p.onAccept, p.onReject, p.onBar = p.accept, func(int64, clean.Reason) {}, p.closed
 		s.parts[number] = p
 		for _, rule := range s.Rules {
@@ -157,10 +157,11 @@ type partTrial struct {
 	tester  *alert.Tester
 	cleaner *clean.Cleaner
 	builder *bars.Builder
-	next    int    // of the clocks
-	source  string // whose clock it is
-	offset  int64  // of the newest tick; -1: none yet
-	history bool   // the newest tick was brought afterwards
+	next    int     // of the clocks
+	source  string  // whose clock it is
+	refused []int64 // offsets of rows that were no ticks, in order
+	offset  int64   // of the newest tick; -1: none yet
+	history bool    // the newest tick was brought afterwards
 
 	onAccept func(*market.Tick, int64)
 	onReject func(int64, clean.Reason)
@@ -192,15 +193,19 @@ func (p *partTrial) prepare(before []pastBar) error {
 }
 
 // play plays ticks in the order of the log, with the clocks before each of
-// them, and then the clocks that remain before a time.
+// them. Clocks take an offset each: where all ticks are played, the offsets
+// that are missing say how many clocks there were, and where. At the end of
+// the trial it plays the clocks that remain.
 func (p *partTrial) play(ticks []*pastTick, before market.Time) {
 	for i, t := range ticks {
-		if i == 0 || t.Source != p.source {
-			p.source = t.Source
-		}
+		p.source = t.Source
 		due := p.due(p.next, t.Time)
-		if extra := p.missing(t) - due; extra > 0 && p.chosen == "" && p.offset >= 0 {
-			due += min(extra, p.owed(ticks[i:], due))
+		if p.chosen == "" && p.offset >= 0 {
+			missing := p.missing(t)
+			for ; due > missing; due-- { // the source skipped a silence
+				p.next++
+			}
+			due += min(missing-due, p.owed(ticks[i:], due))
 		}
 		for range due {
 			p.clock()
@@ -208,8 +213,10 @@ func (p *partTrial) play(ticks []*pastTick, before market.Time) {
 		p.offset = t.offset
 		p.tick(t)
 	}
-	for range p.due(p.next, before-1) {
-		p.clock()
+	if p.chosen != "" || before == p.Until {
+		for range p.due(p.next, before-1) {
+			p.clock()
+		}
 	}
 }
 
@@ -221,10 +228,24 @@ func (p *partTrial) due(next int, t market.Time) (n int) {
 	return n
 }
 
-// missing is how many offsets before the tick hold no tick: clocks, or rows
-// that were none.
+// missing is how many offsets before the tick hold neither a tick nor a row
+// that was none: so many clocks.
 func (p *partTrial) missing(t *pastTick) int {
-	return int(min(t.offset-p.offset-1, math.MaxInt32))
+	if t.offset < p.offset {
+		return math.MaxInt32 // a new log began
+	}
+	return p.places(p.offset, t.offset)
+}
+
+// places is how many offsets between two hold clocks.
+func (p *partTrial) places(after, before int64) int {
+	n := before - after - 1
+	if n > 0 {
+		from, _ := slices.BinarySearch(p.refused, after+1)
+		to, _ := slices.BinarySearch(p.refused, before)
+		n -= int64(to - from)
+	}
+	return int(min(n, math.MaxInt32))
 }
 
 // owed is how many clocks stood before ticks[0] although their time is later,
@@ -233,7 +254,7 @@ func (p *partTrial) missing(t *pastTick) int {
 func (p *partTrial) owed(ticks []*pastTick, due int) int {
 	for j := 1; j < len(ticks); j++ {
 		if n := p.due(p.next+due, ticks[j].Time); n > 0 {
-			return max(0, n-int(min(ticks[j].offset-ticks[j-1].offset-1, math.MaxInt32)))
+			return max(0, n-p.places(ticks[j-1].offset, ticks[j].offset))
 		}
 	}
 	return 0

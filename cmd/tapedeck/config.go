@@ -69,6 +69,11 @@ type Config struct {
 		Snapshot       time.Duration `yaml:"snapshot" help:"longest time between two snapshots of a partition's state" min:"1s" max:"1h"`
 	} `yaml:"compute"`
 
+	Predict struct {
+		Enabled bool `yaml:"enabled" help:"ask the models in use every minute"`
+		Train   bool `yaml:"train" help:"train the first models by itself, in the background, once there is history to learn from"`
+	} `yaml:"predict"`
+
 	Archive struct {
 		FlushAge   time.Duration `yaml:"flush_age" help:"age at which buffered rows are written to the lake" min:"1s" max:"1h"`
 		FlushRows  int           `yaml:"flush_rows" help:"buffered rows of a partition at which they are written" min:"100" max:"10000000"`
@@ -137,6 +142,7 @@ func DefaultConfig() Config {
 	c.Yahoo.Poll = 10 * time.Second
 	c.AlphaVantage.Daily = 25
 	c.Compute.Snapshot = 15 * time.Second
+	c.Predict.Enabled, c.Predict.Train = true, true
 	c.Archive.FlushAge, c.Archive.FlushRows, c.Archive.MergeEvery = 20*time.Second, 200_000, 5*time.Minute
 	c.S3.SSE, c.S3.Class = "AES256", "STANDARD"
 	c.Cache.Size, c.Cache.Days = 10<<30, 2

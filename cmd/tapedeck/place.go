@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -428,4 +429,27 @@ func pause(ctx context.Context) error {
 	case <-time.After(10 * time.Millisecond):
 		return nil
 	}
+}
+
+// train starts tapedeck train in a process of its own. done waits for its end;
+// its error is what the process said.
+func (p *place) train(ctx context.Context, args []string, models ...string) (done func() error, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, self, append([]string{"train", "--background", "--model", strings.Join(models, ",")}, args...)...)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start the training: %w", err)
+	}
+	return func() error {
+		if err := cmd.Wait(); err != nil {
+			return fmt.Errorf("train: %s: %w", strings.TrimSpace(said.String()), err)
+		}
+		return nil
+	}, nil
 }

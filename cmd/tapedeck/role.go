@@ -39,7 +39,7 @@ func currentRole() role {
 // limit takes away what the role may not do.
 func (r role) limit(data *tui.Data) {
 	if r == viewer {
-		data.SQL = nil
+		data.SQL, data.Models = nil, nil
 	}
 }
 

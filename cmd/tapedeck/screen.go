@@ -83,7 +83,7 @@ func runScreen(ctx context.Context, o *options) error {
 	working.Go(func() { s.attend(background) })
 	working.Go(func() { trimMemory(background, time.Minute) })
 	shown := tui.Data{
-		Board: s.board, History: s, Predictions: s, DeadLetters: s, Pipeline: s, Calendar: calendar,
+		Board: s.board, History: s, Predictions: s, Models: screenModels{p, s.args}, DeadLetters: s, Pipeline: s, Calendar: calendar,
 		SQL: screenSQL{func() (*store.DB, error) {
 			db, _, err := s.db()
 			return db, err
