@@ -108,3 +108,7 @@ vulnerabilities: $(TOOLS)/govulncheck ## known vulnerabilities in what is called
 
 licences: ## compare docs/licences.md with what is linked in
 	@GO=$(GO) bash examples/packaging/licences.sh --check
+
+SOAK ?= 30m
+soak: ## 1,000 symbols at 1 Hz, screens, faults, for SOAK (30m; SOAK=60s is CI's): nothing grows, nothing is lost
+	TAPEDECK_TEST_SOAK=$(SOAK) $(GO) test -count=1 -timeout 0 -v -run '^TestSoak$$' ./cmd/tapedeck/
