@@ -70,8 +70,12 @@ type Config struct {
 	} `yaml:"compute"`
 
 	Predict struct {
-		Enabled bool `yaml:"enabled" help:"ask the models in use every minute"`
-		Train   bool `yaml:"train" help:"train the first models by itself, in the background, once there is history to learn from"`
+		Enabled  bool          `yaml:"enabled" help:"ask the models in use every minute"`
+		Endpoint string        `yaml:"endpoint" help:"name of a SageMaker endpoint that is asked as champion; empty: the models are served inside the pipeline"`
+		URL      string        `yaml:"url" help:"where the endpoint's runtime is, if not at AWS, such as http://127.0.0.1:8080"`
+		Region   string        `yaml:"region" help:"AWS region of the endpoint; empty is the SDK's default"`
+		Timeout  time.Duration `yaml:"timeout" help:"longest time for the answer about a minute" min:"100ms" max:"50s"`
+		Train    bool          `yaml:"train" help:"train the first models by itself, in the background, once there is history to learn from"`
 	} `yaml:"predict"`
 
 	Archive struct {
@@ -156,7 +160,7 @@ func DefaultConfig() Config {
 	c.Yahoo.Poll = 10 * time.Second
 	c.AlphaVantage.Daily = 25
 	c.Compute.Snapshot = 15 * time.Second
-	c.Predict.Enabled, c.Predict.Train = true, true
+	c.Predict.Enabled, c.Predict.Train, c.Predict.Timeout = true, true, 5*time.Second
 	c.Archive.FlushAge, c.Archive.FlushRows, c.Archive.MergeEvery = 20*time.Second, 200_000, 5*time.Minute
 	c.S3.SSE, c.S3.Class = "AES256", "STANDARD"
 	c.Cache.Size, c.Cache.Days = 10<<30, 2
