@@ -199,7 +199,7 @@ func (m *record) settle(p *market.Prediction, price, drift float64) Outcome {
 	}
 	t := tallies[p.Horizon]
 	if t == nil {
-		t = &tally{horizon: p.Horizon}
+		t = &tally{horizon: p.Horizon, limit: maxBlocks}
 		tallies[p.Horizon] = t
 	}
 	t.add(p.Bar, o)

@@ -116,12 +116,10 @@ func (t *training) run(ctx context.Context) error {
 	}
 	defer teller.close(ctx)
 	teller.say("reading history", 0)
-	bars, err := t.bars(ctx, v)
+	history, err := readHistory(ctx, v, t.from, t.to)
 	if err != nil {
 		return err
 	}
-	history := ml.NewData(bars)
-	clear(bars)
 	for _, name := range t.models {
 		if err := t.train(ctx, name, history, teller); err != nil {
 			return err
@@ -130,17 +128,18 @@ func (t *training) run(ctx context.Context) error {
 	return nil
 }
 
-// bars are the one-minute bars of the range.
-func (t *training) bars(ctx context.Context, v *view) ([]market.Bar, error) {
+// readHistory makes features of the one-minute bars of a range; empty bounds
+// are the newest days.
+func readHistory(ctx context.Context, v *view, first, last string) (*ml.Data, error) {
 	to, from := market.Time(0), market.Time(0)
 	var err error
-	if t.to != "" {
-		if to, err = market.ParseTime(t.to); err != nil {
+	if last != "" {
+		if to, err = market.ParseTime(last); err != nil {
 			return nil, usageError{fmt.Errorf("--to: %w", err)}
 		}
 	}
-	if t.from != "" {
-		if from, err = market.ParseTime(t.from); err != nil {
+	if first != "" {
+		if from, err = market.ParseTime(first); err != nil {
 			return nil, usageError{fmt.Errorf("--from: %w", err)}
 		}
 	}
@@ -159,7 +158,12 @@ func (t *training) bars(ctx context.Context, v *view) ([]market.Bar, error) {
 	if from >= to {
 		return nil, usageError{fmt.Errorf("--from %s is not before --to %s", from, to)}
 	}
-	return v.db.RecentBars(ctx, market.Minute, int(to.Sub(from)/time.Minute), from, to)
+	g := ml.NewGatherer()
+	err = v.db.EachBar(ctx, market.Minute, from, to, func(b *market.Bar) error {
+		g.Add(b)
+		return nil
+	})
+	return g.Data(), err
 }
 
 // train makes one model: scored over its history, written, put in use.
