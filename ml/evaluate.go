@@ -164,6 +164,9 @@ func (j *judge) fold(t *training) (err error) {
 			var sum float64
 			n := 0
 			for i := range end - int(horizon/60) {
+				if v := s.volatility[i]; v != v {
+					continue
+				}
 				if r, ok := j.data.outcome(sample{int32(k), int32(i)}, horizon); ok {
 					sum += math.Abs(r)
 					n++

@@ -125,9 +125,15 @@ func (p *Panel) CutEach(t market.Time, each func(market.Time)) int {
 
 // cut is one minute of all symbols.
 func (p *Panel) cut(t market.Time, bars []market.Bar) int {
-	slices.SortStableFunc(bars, func(a, b market.Bar) int {
-		return cmp.Or(strings.Compare(a.Symbol, b.Symbol), cmp.Compare(a.Revision, b.Revision))
-	})
+	order := func(a, b market.Bar) int {
+		if c := strings.Compare(a.Symbol, b.Symbol); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.Revision, b.Revision)
+	}
+	if !slices.IsSortedFunc(bars, order) {
+		slices.SortStableFunc(bars, order)
+	}
 	known := len(p.symbols)
 	for i := range bars {
 		b := &bars[i]
