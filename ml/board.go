@@ -339,7 +339,7 @@ func (b *Board) Symbols(model string, horizon int32) []SymbolScore {
 	list := make([]SymbolScore, 0, len(all))
 	for symbol, s := range all {
 		list = append(list, SymbolScore{Symbol: symbol, N: s.n, Skill: skill(s.squares, s.base).Value,
-				Direction: float64(s.hits) / float64(s.moved), Coverage: float64(s.inside) / float64(s.n)})
+			Direction: float64(s.hits) / float64(s.moved), Coverage: float64(s.inside) / float64(s.n)})
 	}
 	slices.SortFunc(list, func(a, b SymbolScore) int { return strings.Compare(a.Symbol, b.Symbol) })
 	return list
