@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 
@@ -20,8 +19,7 @@ import (
 type endpoint struct {
 	config Config
 	server *sagemaker.Server
-	local  *http.Client
-	dir    string
+	dir    string // of the socket
 	cancel context.CancelFunc
 	ended  chan error
 }
@@ -32,17 +30,13 @@ func openEndpoint(c Config, logger *slog.Logger) (*endpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the models' endpoint: %w", err)
 	}
-	socket := filepath.Join(dir, "endpoint")
-	l, err := net.Listen("unix", socket)
+	l, err := net.Listen("unix", filepath.Join(dir, "endpoint"))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the models' endpoint: %w", err), os.RemoveAll(dir))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	e := &endpoint{config: c, dir: dir, cancel: cancel, ended: make(chan error, 1),
-		server: sagemaker.NewServer(sagemaker.ServerConfig{Log: logger, Timeout: c.Predict.Timeout}),
-		local: &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-		}}}}
+		server: sagemaker.NewServer(sagemaker.ServerConfig{Log: logger, Timeout: c.Predict.Timeout})}
 	go func() { e.ended <- e.server.Serve(ctx, l) }()
 	return e, nil
 }
@@ -50,7 +44,6 @@ func openEndpoint(c Config, logger *slog.Logger) (*endpoint, error) {
 func (e *endpoint) close() error {
 	e.cancel()
 	err := <-e.ended
-	e.local.CloseIdleConnections()
 	return errors.Join(err, os.RemoveAll(e.dir))
 }
 
@@ -65,7 +58,13 @@ func (e *endpoint) predictor(m *ml.Model, champion bool) (ml.Predictor, error) {
 	name := about.Name + "-" + about.Version
 	e.server.Set(name, sagemaker.Own(m))
 	return sagemaker.NewClient(context.Background(), sagemaker.ClientConfig{Endpoint: name, Region: "us-east-1", BaseURL: "http://endpoint",
-		HTTP: e.local, Horizons: about.Horizons, Timeout: p.Timeout})
+		Dial: e.dial, Horizons: about.Horizons, Timeout: p.Timeout})
+}
+
+func (e *endpoint) socket() string { return filepath.Join(e.dir, "endpoint") }
+
+func (e *endpoint) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	return (&net.Dialer{}).DialContext(ctx, "unix", e.socket())
 }
 
 // forget no longer serves a model.

@@ -183,7 +183,7 @@ func TestForecastsAreJudgedByWhatComes(t *testing.T) {
 	}
 }
 
-func TestModelsInUse(t *testing.T) {
+func TestTheShelfHoldsWhatIsInUse(t *testing.T) {
 	d := modelDirs{t.TempDir()}
 	data := ml.NewData(someMinutes(40, 0, 200))
 	c := ml.DefaultConfig()

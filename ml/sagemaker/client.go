@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sagemakerruntime"
@@ -31,8 +33,11 @@ type ClientConfig struct {
 	Timeout    time.Duration // of one question with its repeats; 0 is 5 s
 	MaxPayload int           // bytes of a question; 0 is 5 MB (SageMaker takes 6 MB)
 	Concurrent int           // questions on their way at once; 0 is 2
-	HTTP       *http.Client  // nil is the SDK's
 	Now        func() time.Time
+
+	// Dial reaches the endpoint in another way than its address says; nil is by
+	// the network.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Kinds of failures, in the chains of a Client's errors, beside ErrAway.
@@ -70,8 +75,10 @@ func NewClient(ctx context.Context, c ClientConfig) (*Client, error) {
 	if c.Region != "" {
 		options = append(options, awsconfig.WithRegion(c.Region))
 	}
-	if c.HTTP != nil {
-		options = append(options, awsconfig.WithHTTPClient(c.HTTP))
+	if c.Dial != nil {
+		options = append(options, awsconfig.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+			t.DialContext, t.Proxy = c.Dial, nil
+		})))
 	}
 	if c.BaseURL != "" {
 		options = append(options, awsconfig.WithRegion(cmp.Or(c.Region, "us-east-1")),
