@@ -78,6 +78,7 @@ func roughTape(t *testing.T, name string, ticks int) {
 // A back-test over the lake tells the alerts that the live pipeline told while
 // it filled that lake: all of them, and no others.
 func TestBacktestTellsWhatTheLivePipelineTold(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	file, data := filepath.Join(b.dir, "rough.csv"), filepath.Join(b.dir, "data")
 	roughTape(t, file, 60_000)
