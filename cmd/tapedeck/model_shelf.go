@@ -2,12 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -24,6 +20,7 @@ type modelShelf struct {
 	slog   *slog.Logger
 	inUse  []*askedModel // the champion first
 	looked time.Time
+	none   string // what is said where there is none
 	text   string // why there is none
 }
 
@@ -45,7 +42,7 @@ func (s *modelShelf) refresh(now time.Time) {
 	}
 	s.inUse, s.text = models, ""
 	if len(models) == 0 {
-		s.text = "no model is trained yet: tapedeck train makes one"
+		s.text = s.none
 	}
 }
 
@@ -140,32 +137,37 @@ func (s *sample) quantiles() live.Quantiles {
 	return s.sorted
 }
 
-// openModels gives a shelf whose models are those in use below a directory,
-// asked directly in this process.
-func openModels(dir string, logger *slog.Logger) *modelShelf {
-	return &modelShelf{slog: logger, load: func(inUse []*askedModel) ([]*askedModel, error) {
-		var list []*askedModel
-		for _, name := range []string{ml.XGBoost, ml.LSTM} {
-			versions, err := os.ReadDir(filepath.Join(dir, name))
-			if errors.Is(err, fs.ErrNotExist) || err == nil && len(versions) == 0 {
-				continue
-			}
-			if err != nil {
-				return nil, fmt.Errorf("look for models: %w", err)
-			}
-			version := versions[len(versions)-1].Name()
-			if i := slices.IndexFunc(inUse, func(a *askedModel) bool { return a.manifest.Name == name && a.manifest.Version == version }); i >= 0 {
-				list = append(list, inUse[i])
-				continue
-			}
-			model, err := ml.Open(filepath.Join(dir, name, version))
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, &askedModel{manifest: model.Manifest(), predictor: model})
+// openModels gives a shelf whose models are those in use here, asked directly
+// in this process.
+func openModels(dirs modelDirs, trains bool, logger *slog.Logger) *modelShelf {
+	none := "no model is trained yet: tapedeck train makes one"
+	if trains {
+		none = "no model yet: the first is trained by itself as soon as there is an hour and a half of history"
+	}
+	return &modelShelf{slog: logger, none: none, load: func(have []*askedModel) ([]*askedModel, error) {
+		have = slices.Clip(have) // what is added is not the caller's
+		use, err := dirs.inUse()
+		if err != nil {
+			return nil, err
 		}
-		for i := range list {
-			list[i].champion = i == 0
+		var list []*askedModel
+		for _, name := range use.names() {
+			version := use.Versions[name]
+			i := slices.IndexFunc(have, func(a *askedModel) bool { return a.manifest.Name == name && a.manifest.Version == version })
+			if i < 0 {
+				model, err := ml.Open(dirs.dir(name, version))
+				if err != nil {
+					return nil, err
+				}
+				have = append(have, &askedModel{manifest: model.Manifest(), predictor: model})
+				i = len(have) - 1
+			}
+			list = append(list, have[i])
+		}
+		for i, a := range list {
+			a.mu.Lock()
+			a.champion = i == 0
+			a.mu.Unlock()
 		}
 		return list, nil
 	}}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -128,14 +129,15 @@ func enterPlace(dir string) (*place, error) {
 	return p, nil
 }
 
-// guestDir says whether a data directory is somebody else's and, if so, where
+// guestDir says whether a data directory is somebody else's (or this is a
+// screen over tapedeck ssh, whose analyst owns nothing) and, if so, where
 // this user keeps what is his own; else that is the directory itself.
 func guestDir(dir string) (own string, guest bool, err error) {
 	info, err := os.Stat(dir)
 	if err != nil {
 		return dir, false, nil // it is made, or refused, by who needs it
 	}
-	if st, ok := info.Sys().(*syscall.Stat_t); !ok || int(st.Uid) == os.Geteuid() {
+	if st, ok := info.Sys().(*syscall.Stat_t); (!ok || int(st.Uid) == os.Geteuid()) && currentRole() == "" {
 		return dir, false, nil
 	}
 	base := xdg("XDG_STATE_HOME", filepath.Join(".local", "state"))
@@ -194,12 +196,17 @@ func (p *place) writeJSON(name string, v any) error {
 	if err != nil {
 		return err
 	}
-	temp := p.path(name) + "." + strconv.Itoa(os.Getpid())
-	if err := os.WriteFile(temp, append(data, '\n'), p.fileMode()); err != nil {
+	f, err := os.CreateTemp(p.dir, name+".*")
+	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	if err := os.Rename(temp, p.path(name)); err != nil {
-		os.Remove(temp)
+	_, err = f.Write(append(data, '\n'))
+	err = errors.Join(err, f.Chmod(p.fileMode()), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), p.path(name))
+	}
+	if err != nil {
+		os.Remove(f.Name())
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	return nil
@@ -386,7 +393,7 @@ func (p *place) stop(ctx context.Context) error {
 	if err != nil || run == nil {
 		return err
 	}
-	if p.guest {
+	if p.guest && currentRole() != admin {
 		return fmt.Errorf("stop the pipeline on %s: %w: sudo systemctl stop tapedeck", p.dir, errNotMine)
 	}
 	if err := syscall.Kill(run.PID, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
@@ -427,4 +434,27 @@ func pause(ctx context.Context) error {
 	case <-time.After(10 * time.Millisecond):
 		return nil
 	}
+}
+
+// train starts tapedeck train in a process of its own. done waits for its end;
+// its error is what the process said.
+func (p *place) train(ctx context.Context, args []string, models ...string) (done func() error, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, self, append([]string{"train", "--background", "--model", strings.Join(models, ",")}, args...)...)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start the training: %w", err)
+	}
+	return func() error {
+		if err := cmd.Wait(); err != nil {
+			return fmt.Errorf("train: %s: %w", strings.TrimSpace(said.String()), err)
+		}
+		return nil
+	}, nil
 }
