@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -25,10 +26,14 @@ var ErrRefused = errors.New("refused")
 // inner of two walls: the database itself is locked to the lake's files.
 type guard struct {
 	tables map[string]bool
+	files  map[string]bool
 }
 
-func newGuard() *guard {
-	g := &guard{tables: map[string]bool{}}
+func newGuard(files []*FileTable) *guard {
+	g := &guard{tables: map[string]bool{}, files: map[string]bool{}}
+	for _, f := range files {
+		g.files[f.Name] = true
+	}
 	for _, t := range lake.Tables() {
 		g.tables[t.Name] = true
 	}
@@ -197,6 +202,9 @@ func (g *guard) listTables() string {
 	for t := range g.tables {
 		names = append(names, "("+quote(t)+")")
 	}
+	for t := range g.files {
+		names = append(names, "("+quote(t)+")")
+	}
 	slices.Sort(names)
 	return "SELECT * FROM (VALUES " + strings.Join(names, ", ") + ") t(name)"
 }
@@ -298,7 +306,7 @@ func (w *walker) table(n map[string]any) error {
 			w.checked.tables[table] = bounds{}
 			return nil
 		}
-		if w.ctes[table] {
+		if w.ctes[table] || w.guard.files[table] {
 			return nil
 		}
 	}
@@ -343,6 +351,7 @@ func (g *guard) names() string {
 	for _, t := range lake.Tables() {
 		names = append(names, t.Name)
 	}
+	names = append(names, slices.Sorted(maps.Keys(g.files))...)
 	return strings.Join(names, ", ")
 }
 

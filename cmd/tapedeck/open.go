@@ -148,14 +148,22 @@ func encryption(setting string) string {
 }
 
 // openStore opens SQL over the lake and, where log is not nil, what it has beyond.
-func openStore(ctx context.Context, c Config, p *place, l *lake.Lake, log *kafka.Client, logger *slog.Logger) (*store.DB, error) {
-	translator, err := athena.New(athenaTables())
+func openStore(ctx context.Context, c Config, p *place, l *lake.Lake, log *kafka.Client, logger *slog.Logger, files ...*store.FileTable) (*store.DB, error) {
+	tables := athenaTables()
+	for _, f := range files {
+		t := athena.Table{Name: f.Name}
+		for _, c := range f.Columns {
+			t.Columns = append(t.Columns, athena.Column{Name: c.Name, Type: c.Type})
+		}
+		tables = append(tables, t)
+	}
+	translator, err := athena.New(tables)
 	if err != nil {
 		return nil, err
 	}
 	config := store.Config{
 		Rewriter: translator, Setup: athena.Setup(), Connect: athena.Register,
-		Lake: l, MemoryLimit: c.SQL.Memory.String(), TempLimit: c.SQL.Temp.String(),
+		Lake: l, Files: files, MemoryLimit: c.SQL.Memory.String(), TempLimit: c.SQL.Temp.String(),
 		Threads: c.SQL.Threads, TempDir: p.mine("tmp"), Timeout: c.SQL.Timeout,
 	}
 	if log != nil {
