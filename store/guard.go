@@ -333,6 +333,14 @@ func (w *walker) function(n map[string]any) error {
 	if deniedFunctions[fn] {
 		return refuse("the function %s tells about the machine or reaches outside the lake", clip(fn))
 	}
+	if recursiveFunctions[fn] {
+		return refuse("the function %s cannot be used here: a deeply nested value would end the whole program", clip(fn))
+	}
+	if patterned[fn] {
+		if err := w.pattern(n); err != nil {
+			return err
+		}
+	}
 	if fn == "format" || fn == "printf" {
 		if err := w.format(n); err != nil {
 			return err
@@ -377,6 +385,11 @@ var deniedFunctions = set("getenv", "current_setting", "set_config", "getvariabl
 	"in_search_path", "sleep_ms", "sleep", "glob", "which_secret", "sniff_csv", "from_substrait",
 	"inet_client_addr", "inet_client_port", "inet_server_addr", "inet_server_port", "user_agent",
 	"create_sort_key", "checkpoint", "force_checkpoint", "test_all_types", "arrow_scan", "arrow_scan_dumb", "seq_scan")
+
+// recursiveFunctions go down into a value as deep as it is, and DuckDB's stack
+// ends before a text does that repeat can make.
+var recursiveFunctions = set("json_structure", "json_group_structure", "json_merge_patch", "json_contains", "json_transform", "json_transform_strict",
+	"from_json", "from_json_strict", "json_serialize_sql", "json_serialize_plan", "json_deserialize_sql")
 
 var deniedPrefixes = []string{"read_", "pg_", "duckdb_", "pragma_", "parquet_", "copy_", "http_", "getenv", "load_", "enable_", "disable_"}
 

@@ -7,6 +7,7 @@ func Setup() []string {
 }
 
 var macros = []string{
+	`CREATE MACRO limited_pattern(pattern) AS CASE WHEN strlen(pattern) > 2000 THEN error('a pattern can have at most 2000 bytes here') ELSE pattern END`,
 	`CREATE MACRO trino_spaces() AS (' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13))`,
 	`CREATE MACRO trino_upper(s) AS CASE WHEN contains(s, 'ß') THEN array_to_string(list_transform(string_split(s, 'ß'), lambda part_: upper(part_)), 'ß') ELSE upper(s) END`,
 	`CREATE MACRO trino_months(i) AS CAST(datepart('year', i) * 12 + datepart('month', i) AS BIGINT)`,
