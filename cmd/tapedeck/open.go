@@ -133,14 +133,14 @@ func openLake(ctx context.Context, c Config, p *place, reader bool, logger *slog
 	location := c.lakeLocation(p.dir)
 	return lake.Open(ctx, location, lake.Config{
 		S3: lake.S3Config{Region: c.S3.Region, Endpoint: c.S3.Endpoint, PathStyle: c.S3.PathStyle,
-			Encryption: encryption(c.S3.SSE), KMSKey: c.S3.KMSKey, StorageClass: c.S3.Class},
-		Cache: p.mine("cache"), CacheSize: int64(c.Cache.Size), Reader: reader,
+			Encryption: noneIsEmpty(c.S3.SSE), KMSKey: c.S3.KMSKey, StorageClass: c.S3.Class},
+		Compression: noneIsEmpty(c.Archive.RawForm), Cache: p.mine("cache"), CacheSize: int64(c.Cache.Size), Reader: reader,
 		Temp: p.mine("tmp"),
 	}, logger)
 }
 
-// encryption is the setting as the lake knows it.
-func encryption(setting string) string {
+// noneIsEmpty is a setting as the lake knows it.
+func noneIsEmpty(setting string) string {
 	if setting == "none" {
 		return ""
 	}
