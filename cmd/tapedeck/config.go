@@ -81,6 +81,7 @@ type Config struct {
 	Archive struct {
 		FlushAge   time.Duration `yaml:"flush_age" help:"age at which buffered rows are written to the lake" min:"1s" max:"1h"`
 		FlushRows  int           `yaml:"flush_rows" help:"buffered rows of a partition at which they are written" min:"100" max:"10000000"`
+		RawForm    string        `yaml:"raw_compression" help:"how the published raw hours are compressed: data.csv, data.csv.gz or data.csv.zst; choose it before the first hour" oneof:"none gzip zstd"`
 		MergeEvery time.Duration `yaml:"merge_every" help:"time between two merges into processed files" min:"10s" max:"1h"`
 	} `yaml:"archive"`
 
@@ -155,6 +156,7 @@ func DefaultConfig() Config {
 	c.Kafka.Prefix, c.Kafka.Partitions = "stock-market.", 12
 	c.Kafka.Protocol, c.Kafka.Mechanism = "plaintext", "SCRAM-SHA-512"
 	c.Kafka.Retention = 24 * time.Hour
+	c.Archive.RawForm = "none"
 	c.Sim.Symbols, c.Sim.Rate, c.Sim.Seed, c.Sim.History = 1000, 1, 1, true
 	c.Replay.Speed, c.Replay.Of = "1", "sim"
 	c.Yahoo.Poll = 10 * time.Second
