@@ -101,6 +101,20 @@ type Config struct {
 		Threads int           `yaml:"threads" help:"most threads a query may use; 0 is all" min:"0" max:"256"`
 		Temp    Size          `yaml:"temp" help:"most disk a query may use for what does not fit in memory"`
 		Timeout time.Duration `yaml:"timeout" help:"longest time a query may take" min:"1s"`
+		Engine  string        `yaml:"engine" help:"who answers: local is Athena's SQL by DuckDB here, duckdb its own SQL, athena and trino are asked over the network" oneof:"local duckdb athena trino"`
+
+		Athena struct {
+			Workgroup string  `yaml:"workgroup" help:"workgroup; empty is Athena's default"`
+			Output    string  `yaml:"output" help:"s3://bucket/prefix where Athena puts results; empty is the workgroup's own place"`
+			Database  string  `yaml:"database" help:"database of the lake's tables"`
+			Region    string  `yaml:"region" help:"AWS region; empty is that of s3.region, else the SDK's default"`
+			Endpoint  string  `yaml:"endpoint" help:"address of another server that speaks Athena's API"`
+			Price     float64 `yaml:"price" help:"dollars for a TB scanned, in your region" min:"0"`
+		} `yaml:"athena"`
+
+		Trino struct {
+			URL string `yaml:"url" help:"http[s]://user[:password]@host:port?catalog=hive&schema=tapedeck" secret:"true"`
+		} `yaml:"trino"`
 	} `yaml:"sql"`
 
 	Screen struct {
@@ -153,6 +167,7 @@ func DefaultConfig() Config {
 	c.S3.SSE, c.S3.Class = "AES256", "STANDARD"
 	c.Cache.Size, c.Cache.Days = 10<<30, 2
 	c.SQL.Memory, c.SQL.Temp, c.SQL.Timeout = 1<<30, 10<<30, 5*time.Minute
+	c.SQL.Engine, c.SQL.Athena.Database, c.SQL.Athena.Price = engineLocal, "tapedeck", 5
 	c.Screen.Colour, c.Screen.Background, c.Screen.Zone = "auto", "auto", "exchange"
 	c.Log.Level = "info"
 	return c

@@ -202,12 +202,17 @@ func (p *place) writeJSON(name string, v any) error {
 	if err != nil {
 		return err
 	}
-	temp := p.path(name) + "." + strconv.Itoa(os.Getpid())
-	if err := os.WriteFile(temp, append(data, '\n'), p.fileMode()); err != nil {
+	f, err := os.CreateTemp(p.dir, name+".*")
+	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	if err := os.Rename(temp, p.path(name)); err != nil {
-		os.Remove(temp)
+	_, err = f.Write(append(data, '\n'))
+	err = errors.Join(err, f.Chmod(p.fileMode()), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), p.path(name))
+	}
+	if err != nil {
+		os.Remove(f.Name())
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	return nil

@@ -180,12 +180,12 @@ func metrics(address string) (map[string]float64, error) {
 	}
 	sums := map[string]float64{}
 	for line := range strings.Lines(string(text)) {
-		name, value, ok := strings.Cut(strings.TrimSpace(line), " ")
-		if i := strings.LastIndexByte(line, ' '); !ok || strings.HasPrefix(line, "#") || i < 0 {
+		line = strings.TrimSpace(line)
+		i := strings.LastIndexByte(line, ' ')
+		if i < 0 || strings.HasPrefix(line, "#") {
 			continue
-		} else {
-			value = strings.TrimSpace(line[i:])
 		}
+		name, value := line[:i], line[i+1:]
 		name, _, _ = strings.Cut(name, "{")
 		if v, err := strconv.ParseFloat(value, 64); err == nil {
 			sums[name] += v
