@@ -14,6 +14,8 @@ import (
 // variables, by flags, the later winning. The tags are its documentation:
 // `config init` writes them out, errors quote them.
 type Config struct {
+	Version int `yaml:"version" help:"form of this file; a later tapedeck reads earlier ones" min:"1"`
+
 	Data string `yaml:"data" help:"directory of everything that is kept here: log, lake, cache, rules; empty is a directory of its own for each feed"`
 	Feed string `yaml:"feed" help:"where ticks come from" oneof:"sim replay yahoo alphavantage"`
 	Lake string `yaml:"lake" help:"where history is kept: a directory or s3://bucket/prefix; empty is lake/ in the data directory"`
@@ -149,9 +151,13 @@ type Config struct {
 	} `yaml:"log"`
 }
 
+// configVersion is the form of a configuration file.
+const configVersion = 1
+
 // DefaultConfig is what holds where nothing is set.
 func DefaultConfig() Config {
 	var c Config
+	c.Version = configVersion
 	c.Feed, c.Quit = "sim", "ask"
 	c.Kafka.Prefix, c.Kafka.Partitions = "stock-market.", 12
 	c.Kafka.Protocol, c.Kafka.Mechanism = "plaintext", "SCRAM-SHA-512"
@@ -206,7 +212,13 @@ func loadConfig(path string, environ []string) (Config, string, error) {
 			return config, candidate, fmt.Errorf("read configuration: %w", err)
 		}
 		if err := config.readYAML(candidate, data); err != nil {
+			if config.Version > configVersion { // the reason for whatever else is wrong
+				err = errNewerConfig(candidate)
+			}
 			return config, candidate, err
+		}
+		if config.Version > configVersion {
+			return config, candidate, errNewerConfig(candidate)
 		}
 		used = candidate
 	}
@@ -214,6 +226,10 @@ func loadConfig(path string, environ []string) (Config, string, error) {
 		return config, used, err
 	}
 	return config, used, nil
+}
+
+func errNewerConfig(path string) error {
+	return fmt.Errorf("%s was written for a newer tapedeck; start that version, or give another file with --config", path)
 }
 
 // dataDir is where everything of this configuration is kept.

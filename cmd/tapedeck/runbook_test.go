@@ -112,3 +112,39 @@ func TestRunbookHasEachSentence(t *testing.T) {
 		t.Errorf("only %d sentences were found in the code: has their form changed?", found)
 	}
 }
+
+// Every test that the documents rest on is there.
+func TestDocumentsNameTestsThatExist(t *testing.T) {
+	there := map[string]bool{}
+	for _, root := range []string{"../../cmd", "../../pipeline", "../../store", "../../tui", "../../ml"} {
+		err := filepath.WalkDir(root, func(path string, e os.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			for _, m := range testFunction.FindAllSubmatch(text, -1) {
+				there[string(m[1])] = true
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"security.md", "operations.md"} {
+		text, err := os.ReadFile("../../docs/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range namedTest.FindAllSubmatch(text, -1) {
+			if !there[string(m[1])] {
+				t.Errorf("docs/%s names %s, which is no test", name, m[1])
+			}
+		}
+	}
+}
+
+var (
+	testFunction = regexp.MustCompile(`(?m)^func ([Tt]est[A-Z]\w*|Fuzz\w+)\(`)
+	namedTest    = regexp.MustCompile("`((?:Test|test|Fuzz)[A-Z]\\w*)`")
+)
