@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -8,6 +9,7 @@ import (
 
 	"tapedeck/pipeline/kafka"
 	"tapedeck/pipeline/market"
+	"tapedeck/pipeline/notify"
 )
 
 // ruleBook follows the rules topic. It keeps every edit in the order of the
@@ -18,7 +20,8 @@ type ruleBook struct {
 
 	mu    sync.Mutex
 	edits []market.Rule
-	next  int64 // offset after the last edit
+	next  int64 // offset after the last record
+	any   bool  // a rule has ever been written
 }
 
 // openRuleBook reads the rules that stand. Where there are none yet, the
@@ -28,7 +31,7 @@ func openRuleBook(ctx context.Context, log *kafka.Client, producer *kafka.Produc
 	if err := b.read(ctx); err != nil {
 		return nil, err
 	}
-	if b.next > 0 || len(defaults) == 0 {
+	if b.any || len(defaults) == 0 {
 		return b, nil
 	}
 	for i := range defaults {
@@ -59,6 +62,10 @@ func (b *ruleBook) take(records []kafka.Record) error {
 	defer b.mu.Unlock()
 	for i := range records {
 		b.next = records[i].Offset + 1
+		if bytes.HasPrefix(records[i].Key, []byte(notify.SilencePrefix)) {
+			continue
+		}
+		b.any = true
 		var rule market.Rule
 		if len(records[i].Value) == 0 { // a tombstone
 			rule = market.Rule{Name: string(records[i].Key), Deleted: true}

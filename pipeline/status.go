@@ -33,6 +33,7 @@ type stageStatus struct {
 	feeds   map[string]live.Feed
 	flush   *live.Flush
 	notices []live.Notice
+	detail  func() string // the state in words while all is well; may be nil
 
 	lastIn, lastOut int64
 	lastReport      time.Time
@@ -51,6 +52,13 @@ func (s *stageStatus) trouble(text string) {
 	s.mu.Lock()
 	s.errors++
 	s.problem = text
+	s.mu.Unlock()
+}
+
+// well takes back the last trouble.
+func (s *stageStatus) well() {
+	s.mu.Lock()
+	s.problem = ""
 	s.mu.Unlock()
 }
 
@@ -107,6 +115,9 @@ func (s *stageStatus) report(now time.Time) live.Status {
 		status.Feeds = append(status.Feeds, f)
 		status.Level, status.Text = max(status.Level, f.Level), f.Text
 		status.Source = f.Name
+	}
+	if s.detail != nil {
+		status.Text = s.detail()
 	}
 	if s.problem != "" {
 		status.Level, status.Text = live.Trouble, s.problem
