@@ -8,7 +8,7 @@ TOOLS    = $(CURDIR)/.cache/bin
 export CGO_ENABLED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check lint examples bench fuzz golden test-kafka crash clean
+.PHONY: help build run test check lint examples bench fuzz golden test-kafka test-aws lambda crash clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -57,3 +57,16 @@ crash: ## accounting under kill -9, long form: 200 kills
 
 clean: ## remove what was built
 	rm -rf bin dist .cache
+
+lambda: ## build dist/alert-lambda-{arm64,amd64}.zip (RULES=file puts it in as rules.yaml)
+	@mkdir -p dist
+	@for arch in arm64 amd64; do \
+	  dir=dist/lambda-$$arch; rm -rf $$dir; mkdir -p $$dir; \
+	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -buildvcs=false -tags lambda.norpc -ldflags '-s -w -buildid=' -o $$dir/bootstrap ./cmd/alert-lambda || exit 1; \
+	  cp $(or $(RULES),examples/lambda/rules.yaml) $$dir/rules.yaml; chmod 644 $$dir/rules.yaml; touch -t 198001010000 $$dir/*; \
+	  rm -f dist/alert-lambda-$$arch.zip; (cd $$dir && TZ=UTC zip -qX ../alert-lambda-$$arch.zip bootstrap rules.yaml) || exit 1; rm -rf $$dir; \
+	  echo dist/alert-lambda-$$arch.zip; \
+	done
+
+test-aws: ## SNS to SQS with filter policies and FIFO, against moto (pip install 'moto[server]')
+	TAPEDECK_TEST_AWS=1 $(GO) test -count=1 -v -run AWS ./pipeline/notify/

@@ -192,7 +192,7 @@ recording unless you say so.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	_ = root.RegisterFlagCompletionFunc("feed", cobra.FixedCompletions([]string{"sim", "replay", "yahoo", "alphavantage"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = root.RegisterFlagCompletionFunc("speed", cobra.FixedCompletions([]string{"1", "10", "max"}, cobra.ShellCompDirectiveNoFileComp))
-	root.AddCommand(newRun(&o), newSQL(&o), newLake(&o), newETL(&o), newCatalog(&o), newForecast(), newConfig(&o), newDoctor(&o), newStop(&o), newVersion())
+	root.AddCommand(newRun(&o), newSQL(&o), newLake(&o), newETL(&o), newCatalog(&o), newForecast(), newNotify(&o), newSilence(&o), newConfig(&o), newDoctor(&o), newStop(&o), newVersion())
 	for _, cmd := range root.Commands() {
 		markUsage(cmd)
 	}
