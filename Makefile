@@ -8,7 +8,7 @@ TOOLS    = $(CURDIR)/.cache/bin
 export CGO_ENABLED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check lint examples bench fuzz golden test-kafka crash crash-minio exact test-trino test-aws clean \
+.PHONY: help build run test check lint examples bench fuzz golden test-kafka crash crash-minio exact lambda test-trino test-aws clean \
 	release man soak check-aws check-monitoring vulnerabilities licences
 
 help: ## list the targets
@@ -28,7 +28,7 @@ check: lint test examples ## what CI runs
 
 lint: $(TOOLS)/$(LINT) ## vet, format, import rules
 	$(GO) vet ./...
-	$(TOOLS)/$(LINT) run ./...
+	$(TOOLS)/$(LINT) run --allow-parallel-runners ./...
 
 $(TOOLS)/$(LINT):
 	@mkdir -p $(TOOLS)
@@ -65,8 +65,8 @@ crash-minio: ## the same against a real MinIO that is itself killed (MINIO=path 
 test-trino: ## a real Trino over this very lake (needs Java 24 and Maven)
 	TAPEDECK_TEST_TRINO=1 $(GO) test -v -count=1 -timeout 15m -run 'RealTrino' ./cmd/tapedeck/
 
-test-aws: ## Glue and Athena as moto speaks them (needs moto_server, from pip install 'moto[server]')
-	TAPEDECK_TEST_AWS=1 $(GO) test -v -count=1 -timeout 5m -run 'Moto' ./store/remote/
+test-aws: ## SNS, SQS, Glue and Athena as moto speaks them (needs moto_server, from pip install 'moto[server]')
+	TAPEDECK_TEST_AWS=1 $(GO) test -v -count=1 -timeout 10m -run 'Moto|AWS' ./store/remote/ ./pipeline/notify/
 
 clean: ## remove what was built
 	rm -rf bin dist .cache
@@ -112,3 +112,14 @@ licences: ## compare docs/licences.md with what is linked in
 SOAK ?= 30m
 soak: ## 1,000 symbols at 1 Hz, screens, faults, for SOAK (30m; SOAK=60s is CI's): nothing grows, nothing is lost
 	TAPEDECK_TEST_SOAK=$(SOAK) $(GO) test -count=1 -timeout 0 -v -run '^TestSoak$$' ./cmd/tapedeck/
+
+lambda: ## build dist/alert-lambda-{arm64,amd64}.zip (RULES=file puts it in as rules.yaml)
+	@mkdir -p dist
+	@for arch in arm64 amd64; do \
+	  dir=dist/lambda-$$arch; rm -rf $$dir; mkdir -p $$dir; \
+	  CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -buildvcs=false -tags lambda.norpc -ldflags '-s -w -buildid=' -o $$dir/bootstrap ./cmd/alert-lambda || exit 1; \
+	  cp $(or $(RULES),examples/lambda/rules.yaml) $$dir/rules.yaml; chmod 644 $$dir/rules.yaml; touch -t 198001010000 $$dir/*; \
+	  rm -f dist/alert-lambda-$$arch.zip; (cd $$dir && TZ=UTC zip -qX ../alert-lambda-$$arch.zip bootstrap rules.yaml) || exit 1; rm -rf $$dir; \
+	  echo dist/alert-lambda-$$arch.zip; \
+	done
+

@@ -26,7 +26,7 @@ import (
 )
 
 // Stages are the names of all stages, in the order of the journey.
-var Stages = []string{"feed", "compute", "predict", "archive"}
+var Stages = []string{"feed", "compute", "predict", "archive", "notify"}
 
 // Config says what runs and how.
 type Config struct {
@@ -50,6 +50,8 @@ type Config struct {
 	DefaultRules   []market.Rule
 	NewRules       func() Rules // an engine for one partition's symbols
 	Forecaster     Forecaster   // of the stage predict; nil: there is none
+
+	Notify []Notify // whom alerts are sent to; none leaves the stage notify idle
 
 	FlushRows  int           // rows of a partition at which a part is written to the lake
 	FlushAge   time.Duration // age of the oldest buffered row at which a part is written
@@ -157,7 +159,7 @@ func (r *runner) run(ctx context.Context) (Report, error) {
 	for _, s := range []struct {
 		name string
 		run  func(context.Context) error
-	}{{"feed", r.feed}, {"compute", r.compute}, {"predict", r.predict}, {"archive", r.archive}} {
+	}{{"feed", r.feed}, {"compute", r.compute}, {"predict", r.predict}, {"archive", r.archive}, {"notify", r.notify}} {
 		if r.has(s.name) && (s.name != "predict" || r.Forecaster != nil) {
 			stages = append(stages, &stage{name: s.name, run: s.run, done: make(chan error, 1)})
 		}

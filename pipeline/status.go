@@ -36,6 +36,7 @@ type stageStatus struct {
 	level   live.Level // of what it is at, in words
 	text    string
 	about   []live.Model
+	detail  func() string // the state in words while all is well; may be nil
 
 	lastIn, lastOut int64
 	lastReport      time.Time
@@ -68,6 +69,13 @@ func (s *stageStatus) working(text string) {
 func (s *stageStatus) models(about []live.Model, level live.Level, text string) {
 	s.mu.Lock()
 	s.about, s.level, s.text, s.problem = about, level, text, ""
+	s.mu.Unlock()
+}
+
+// well takes back the last trouble.
+func (s *stageStatus) well() {
+	s.mu.Lock()
+	s.problem = ""
 	s.mu.Unlock()
 }
 
@@ -124,6 +132,9 @@ func (s *stageStatus) report(now time.Time) live.Status {
 		status.Feeds = append(status.Feeds, f)
 		status.Level, status.Text = max(status.Level, f.Level), f.Text
 		status.Source = f.Name
+	}
+	if s.detail != nil {
+		status.Text = s.detail()
 	}
 	if s.problem != "" {
 		status.Level, status.Text = live.Trouble, s.problem

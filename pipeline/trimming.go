@@ -8,8 +8,8 @@ import (
 )
 
 // trimming lets go of what an embedded log need no longer keep: records that
-// have lain in the lake for as long as the retention says, and that no restart
-// of the compute stage would read again. A cluster does this by itself.
+// have lain in the lake for as long as the retention says, that no restart of
+// the compute stage would read again, and that every target has been told. A cluster does this by itself.
 type trimming struct {
 	*runner
 	past []milestone // oldest first
@@ -44,6 +44,7 @@ func (t *trimming) step(ctx context.Context, now time.Time) {
 		return
 	}
 	computed := t.progress.held("compute", kafka.Ticks)
+	notified := t.notified()
 	for table, below := range t.past[0].ends {
 		for partition, offset := range below {
 			if table == kafka.Ticks {
@@ -53,6 +54,9 @@ func (t *trimming) step(ctx context.Context, now time.Time) {
 					continue
 				}
 				below[partition] = min(offset, position-computeReach)
+			}
+			if table == kafka.Alerts && notified != nil {
+				below[partition] = min(offset, notified[partition])
 			}
 		}
 		if err := t.log.Trim(ctx, table, below); err != nil && ctx.Err() == nil {

@@ -132,6 +132,11 @@ type Config struct {
 		Zone        string `yaml:"zone" help:"zone of times on the screen" oneof:"exchange utc local"`
 	} `yaml:"screen"`
 
+	Notify struct {
+		Targets targetSettings `yaml:"targets" help:"whom alerts are sent to, by name"`
+		Replay  bool           `yaml:"replay" help:"send what a replay raises, too; without it only files are written then"`
+	} `yaml:"notify"`
+
 	HTTP struct {
 		Listen string `yaml:"listen" help:"address where run serves /metrics, /healthz and /readyz, such as 127.0.0.1:9464; empty is nowhere"`
 		Pprof  bool   `yaml:"pprof" help:"serve /debug/pprof there, too"`

@@ -294,16 +294,16 @@ func TestOneMarketADirectory(t *testing.T) {
 func TestCommandLineErrors(t *testing.T) {
 	b := newBox(t)
 	for want, args := range map[string][]string{
-		"one of feed, compute, predict, archive": {"run", "--stages", "cook"},
-		"sim, replay, yahoo, alphavantage":       {"run", "--feed", "nyse"},
-		"needs --input":                          {"run", "--feed", "replay"},
-		"not a speed":                            {"run", "--feed", "replay", "--input", "x", "--speed", "fast"},
-		"one of table, csv, json, parquet":       {"sql", "--format", "xml", "SELECT 1"},
-		"the statement is empty":                 {"sql", " "},
-		"unknown flag":                           {"sql", "--frmat", "csv"},
-		"sim.symbols":                            {"config", "show", "--set", "sim.symbol=4"},
-		"write KEY=VALUE":                        {"config", "show", "--set", "sim"},
-		"no such file":                           {"config", "check", filepath.Join(b.dir, "none.yaml")},
+		"one of feed, compute, predict, archive, notify": {"run", "--stages", "cook"},
+		"sim, replay, yahoo, alphavantage":               {"run", "--feed", "nyse"},
+		"needs --input":                                  {"run", "--feed", "replay"},
+		"not a speed":                                    {"run", "--feed", "replay", "--input", "x", "--speed", "fast"},
+		"one of table, csv, json, parquet":               {"sql", "--format", "xml", "SELECT 1"},
+		"the statement is empty":                         {"sql", " "},
+		"unknown flag":                                   {"sql", "--frmat", "csv"},
+		"sim.symbols":                                    {"config", "show", "--set", "sim.symbol=4"},
+		"write KEY=VALUE":                                {"config", "show", "--set", "sim"},
+		"no such file":                                   {"config", "check", filepath.Join(b.dir, "none.yaml")},
 	} {
 		out, errs, code := b.tapedeck(args...)
 		if code != exitUsage || !strings.Contains(errs, want) {

@@ -24,10 +24,10 @@ func newRun(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run the pipeline without a screen",
-		Long: `Runs the pipeline in the foreground: feed, compute, predict and archive, or the
-stages named by --stages. It ends in order on SIGTERM or ctrl-c: everything handed on
-and flushed. With --once it ends by itself when the feed has ended and all of
-it lies in the lake, and prints what it did.`,
+		Long: `Runs the pipeline in the foreground: feed, compute, predict, archive and
+notify, or the stages named by --stages. It ends in order on SIGTERM or ctrl-c:
+everything handed on and flushed. With --once it ends by itself when the feed has
+ended and all of it lies in the lake, and prints what it did.`,
 		Example: `  tapedeck run
   tapedeck run --feed replay --input day.csv.gz --speed max --once
   tapedeck run --set kafka.brokers=k1:9092,k2:9092 --stages archive`,
@@ -99,6 +99,9 @@ func runPipeline(ctx context.Context, c Config, stages []string, once bool, trai
 		}
 		defer m.close()
 		config.Watch = m.watch
+	}
+	if config.Notify, err = notifyTargets(ctx, c, p); err != nil {
+		return err
 	}
 	logger.Info("pipeline starts", "version", version, "data", data, "feed", c.Feed, "brokers", h.run.Brokers)
 	trimming, stop := context.WithCancel(ctx)

@@ -95,6 +95,8 @@ func (s setting) allowed() string {
 		kind = "a number"
 	case []string:
 		return "a list of texts"
+	case targetSettings:
+		return targetsAllowed
 	default:
 		return "a text"
 	}
@@ -146,6 +148,12 @@ func (s setting) set(text string) error {
 		var v float64
 		v, err = strconv.ParseFloat(text, 64)
 		s.value.SetFloat(v)
+	case targetSettings:
+		var targets targetSettings
+		if targets, err = parseTargets(text); err != nil {
+			return fmt.Errorf("%s: %w", s.path, err)
+		}
+		s.value.Set(reflect.ValueOf(targets))
 	case []string:
 		var list []string
 		for _, item := range strings.Split(text, ",") {
@@ -198,6 +206,8 @@ func (s setting) text(masked bool) string {
 	switch v := s.value.Interface().(type) {
 	case []string:
 		return strings.Join(v, ",")
+	case targetSettings:
+		return v.text(masked)
 	case string:
 		if masked && v != "" && s.tag.Get("secret") != "" {
 			return "********"
@@ -257,6 +267,12 @@ func (c *Config) readYAML(name string, data []byte) error {
 				walk(value, path+".")
 			case !known:
 				fail(key, "%s is not a setting; did you mean %s?", path, strings.Join(nearest(path, names, 3), " or "))
+			case s.value.Type() == reflect.TypeFor[targetSettings]():
+				targets, errs := readTargets(value)
+				for _, err := range errs {
+					fail(err.node, "%s.%s", path, err.text)
+				}
+				s.value.Set(reflect.ValueOf(targets))
 			case value.Kind == yaml.SequenceNode && s.value.Kind() == reflect.Slice:
 				var list []string
 				for _, item := range value.Content {

@@ -38,6 +38,11 @@ type GroupConfig struct {
 	Instance string        // this process's name in the group; empty is Config.Instance
 	Interval time.Duration // of Idle; 0 is 100 ms
 
+	// Ledger makes the committed offset a ledger: where a worker starts and each
+	// Process are committed before anything follows. A worker that goes on at
+	// Committed so sees again, after a crash, what its last call had at most.
+	Ledger bool
+
 	// OnError is told when a worker failed and will be started again after a
 	// pause. It may be called from several goroutines. Nil logs.
 	OnError func(partition int32, err error)

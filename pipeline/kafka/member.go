@@ -72,6 +72,11 @@ func (m *member) work(ctx context.Context, w Worker) (err error) {
 	if err := m.position(ctx, offset); err != nil {
 		return err
 	}
+	if m.group.cfg.Ledger && offset >= 0 {
+		if err := m.commit(offset); err != nil {
+			return err
+		}
+	}
 	idle := time.NewTimer(untilBeat(m.group.cfg.Interval))
 	defer idle.Stop()
 	quiet := true // nothing came since the last tick
@@ -125,6 +130,11 @@ func (m *member) batch(ctx context.Context, w Worker) (bool, error) {
 			return true, fmt.Errorf("process from offset %d: %w", recs[0].Offset, err)
 		}
 		m.next = recs[len(recs)-1].Offset + 1
+		if m.group.cfg.Ledger {
+			if err := m.commit(m.next); err != nil {
+				return true, err
+			}
+		}
 		m.store(false)
 	}
 	return true, m.group.client.serious(b.faults)
@@ -167,6 +177,20 @@ func (m *member) position(ctx context.Context, offset int64) error {
 	if err != nil {
 		return fmt.Errorf("read from offset %d: %w", offset, err)
 	}
+	return nil
+}
+
+// commit notes progress for good, before it returns.
+func (m *member) commit(offset int64) error {
+	tp := kafka.TopicPartition{Topic: &m.group.topic, Partition: m.partition, Offset: kafka.Offset(offset)}
+	committed, err := m.group.kc.CommitOffsets([]kafka.TopicPartition{tp})
+	if err == nil && len(committed) == 1 {
+		err = committed[0].Error
+	}
+	if err != nil {
+		return fmt.Errorf("commit offset %d: %w", offset, err)
+	}
+	m.stored = offset
 	return nil
 }
 

@@ -1,0 +1,166 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tapedeck/pipeline/market"
+)
+
+// inbox is a target that keeps what it is sent, after failing as often as told.
+type inbox struct {
+	mu       sync.Mutex
+	messages []*Message
+	tries    int
+	fail     func(try int) error
+}
+
+func (b *inbox) Send(_ context.Context, m *Message) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.tries++
+	if b.fail != nil {
+		if err := b.fail(b.tries); err != nil {
+			return err
+		}
+	}
+	b.messages = append(b.messages, m)
+	return nil
+}
+
+func alertOf(rule, symbol string, n int) market.Alert {
+	return market.Alert{ID: fmt.Sprintf("%s-%s-%d", rule, symbol, n), Symbol: symbol, Rule: rule, State: market.Firing, Severity: market.Warning,
+		Time: market.Time(1763642400000000 + n), Value: -0.034, Threshold: -0.03, Message: symbol + " fell 3.4 % in 5 minutes to 171.20", Revision: 1}
+}
+
+// running makes a mailer that runs until the test ends.
+func running(t *testing.T, target Target, c MailerConfig) *Mailer {
+	m := NewMailer(target, c)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); _ = m.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return m
+}
+
+func TestManyAlertsOfARuleAreOneMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		box := &inbox{}
+		m := running(t, box, MailerConfig{Window: 2 * time.Second})
+		var wg sync.WaitGroup
+		start := time.Now()
+		for i := range 300 {
+			wg.Go(func() {
+				if err := m.Deliver(t.Context(), []market.Alert{alertOf("price drop", fmt.Sprintf("S%d", i), i)}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Go(func() { _ = m.Deliver(t.Context(), []market.Alert{alertOf("price jump", "UP", 1)}) })
+		wg.Wait()
+		if len(box.messages) != 2 || len(box.messages[0].Alerts)+len(box.messages[1].Alerts) != 301 {
+			t.Errorf("%d messages", len(box.messages))
+		}
+		if took := time.Since(start); took != 2*time.Second {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
+
+func TestATargetThatIsAwayIsTriedAgainWithGrowingPauses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		box := &inbox{fail: func(try int) error {
+			if try < 8 {
+				return errors.New("away")
+			}
+			return nil
+		}}
+		failures := 0
+		m := running(t, box, MailerConfig{OnFailed: func(*Message, error) { failures++ }})
+		start := time.Now()
+		if err := m.Deliver(t.Context(), []market.Alert{alertOf("r", "A", 1)}); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); failures != 7 || took < 7*250*time.Millisecond || took > 2*time.Minute {
+			t.Errorf("%d failures in %s", failures, took)
+		}
+	})
+}
+
+func TestARefusedMessageIsGivenUpAndSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		box := &inbox{fail: func(int) error { return fmt.Errorf("it is: %w", ErrRefused) }}
+		refused := 0
+		m := running(t, box, MailerConfig{OnRefuse: func(m *Message, _ error) { refused += len(m.Alerts) }})
+		if err := m.Deliver(t.Context(), []market.Alert{alertOf("r", "A", 1)}); err != nil || refused != 1 || box.tries != tries {
+			t.Errorf("%v, %d refused after %d tries", err, refused, box.tries)
+		}
+	})
+}
+
+// Who goes before the target has answered takes the alerts along.
+func TestDeliverEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		away := true
+		box := &inbox{fail: func(int) error {
+			if away {
+				return errors.New("away")
+			}
+			return nil
+		}}
+		m := running(t, box, MailerConfig{})
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		var other error
+		var wg sync.WaitGroup
+		wg.Go(func() { other = m.Deliver(t.Context(), []market.Alert{alertOf("r", "B", 2)}) })
+		if err := m.Deliver(ctx, []market.Alert{alertOf("r", "A", 1)}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the error is %v", err)
+		}
+		box.mu.Lock()
+		away = false
+		box.mu.Unlock()
+		wg.Wait()
+		if other != nil || len(box.messages) != 1 || box.messages[0].Alerts[0].Symbol != "B" || m.Waiting() != 0 {
+			t.Errorf("%v, %+v, %d waiting", other, box.messages, m.Waiting())
+		}
+	})
+}
+
+func TestRateGathersWhatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		box := &inbox{}
+		m := running(t, box, MailerConfig{Rate: 1, Burst: 2})
+		start := time.Now()
+		var wg sync.WaitGroup
+		for i := range 100 {
+			wg.Go(func() { _ = m.Deliver(t.Context(), []market.Alert{alertOf("r", "A", i)}) })
+			time.Sleep(100 * time.Millisecond)
+		}
+		wg.Wait()
+		if n := len(box.messages); n < 10 || n > 13 {
+			t.Errorf("%d messages in %s", n, time.Since(start))
+		}
+	})
+}
+
+func TestDrainSendsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		box := &inbox{}
+		m := running(t, box, MailerConfig{Window: time.Hour})
+		start := time.Now()
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = m.Deliver(t.Context(), []market.Alert{alertOf("r", "A", 1)}) })
+		synctest.Wait()
+		m.Drain()
+		wg.Wait()
+		if time.Since(start) != 0 || len(box.messages) != 1 {
+			t.Errorf("%d messages after %s", len(box.messages), time.Since(start))
+		}
+	})
+}
