@@ -8,7 +8,7 @@ TOOLS    = $(CURDIR)/.cache/bin
 export CGO_ENABLED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check lint examples bench fuzz golden test-kafka crash crash-minio test-trino test-aws clean \
+.PHONY: help build run test check lint examples bench fuzz golden test-kafka crash crash-minio exact test-trino test-aws clean \
 	release man soak check-aws check-monitoring vulnerabilities licences
 
 help: ## list the targets
@@ -56,6 +56,9 @@ test-kafka: build ## the log's contract and one whole journey on a real Kafka (n
 crash: ## accounting under kill -9, long form: 200 kills
 	TAPEDECK_KILLS=200 TAPEDECK_TEST_CRASH=200 $(GO) test -count=1 -timeout 60m -run 'Kill|Account|Crash' ./store/lake/ ./cmd/tapedeck/
 
+exact: ## bars and alerts of a run with 20 kills, a second process and rule edits are those of a quiet run, at speed 1 and max, on both kinds of log
+	TAPEDECK_TEST_CRASH=20 TAPEDECK_TEST_ROWS=60000 TAPEDECK_TEST_KAFKA=1 $(GO) test -count=1 -timeout 60m -v -run 'TestExact' ./pipeline/
+
 crash-minio: ## the same against a real MinIO that is itself killed (MINIO=path of its binary)
 	TAPEDECK_TEST_MINIO=1 $(GO) test -v -count=1 -timeout 60m -run 'MinIO' ./store/lake/
 
@@ -83,3 +86,29 @@ $(TOOLS)/promtool: # not by go install: its go.mod has exclude directives
 check-monitoring: $(TOOLS)/promtool ## alert rules and Prometheus's configuration, by promtool
 	$(TOOLS)/promtool check config examples/monitoring/prometheus.yaml
 	$(TOOLS)/promtool test rules examples/monitoring/alerts_test.yaml
+
+NFPM_VERSION = v2.43.4
+$(TOOLS)/nfpm:
+	@mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) $(GO) install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
+
+release: $(TOOLS)/nfpm ## binaries, deb, rpm, man pages, completions and checksums into dist/
+	GO=$(GO) bash examples/packaging/release.sh $(VERSION)
+
+man: build ## man pages into dist/man
+	bin/tapedeck man dist/man
+
+GOVULNCHECK_VERSION = v1.1.4
+$(TOOLS)/govulncheck:
+	@mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) $(GO) install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+
+vulnerabilities: $(TOOLS)/govulncheck ## known vulnerabilities in what is called (asks vuln.go.dev)
+	$(TOOLS)/govulncheck ./...
+
+licences: ## compare docs/licences.md with what is linked in
+	@GO=$(GO) bash examples/packaging/licences.sh --check
+
+SOAK ?= 30m
+soak: ## 1,000 symbols at 1 Hz, screens, faults, for SOAK (30m; SOAK=60s is CI's): nothing grows, nothing is lost
+	TAPEDECK_TEST_SOAK=$(SOAK) $(GO) test -count=1 -timeout 0 -v -run '^TestSoak$$' ./cmd/tapedeck/

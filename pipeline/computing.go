@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -44,7 +45,9 @@ type computing struct {
 	record    *kafka.Record
 	ctx       context.Context // of the call of Process in hand, for what is written during it
 	snapped   time.Time
-	since     int // records since the last snapshot
+	since     int       // records since the last snapshot
+	stateEnd  int64     // of the state topic's partition, as this worker wrote it
+	called    time.Time // when it was last awake
 	failure   error
 
 	// The methods as values, made once: each making would be an allocation.
@@ -76,6 +79,9 @@ func (c *computing) Start(ctx context.Context) (int64, error) {
 	if err := c.producer.Flush(ctx); err != nil {
 		return 0, fmt.Errorf("flush outputs: %w", err)
 	}
+	if err := c.own(ctx); err != nil {
+		return 0, err
+	}
 	snap, effects, err := readSnapshot(ctx, c.log, c.partition)
 	if err != nil {
 		return 0, err
@@ -98,11 +104,12 @@ func (c *computing) Start(ctx context.Context) (int64, error) {
 	}
 	c.next = max(c.next, ranges[c.partition].Low)
 	c.repeated = ranges[c.partition].High
-	c.fresh = snap.next == 0 && len(effects) == 0 && len(c.written) == 0
 	c.applyEffects(ctx)
 	if c.failure != nil {
 		return 0, c.failure
 	}
+	// Whoever was here before may have died between the first rules.
+	c.fresh = snap.next == 0 && len(c.effects) == 0 && len(c.written) == 0
 	c.position = c.progress.hold("compute", kafka.Ticks, c.partition, c.next)
 	return c.next, nil
 }
@@ -169,11 +176,19 @@ func (c *computing) readWritten(ctx context.Context, from map[string]int64) erro
 }
 
 func (c *computing) Process(ctx context.Context, records []kafka.Record) error {
+	if err := c.awake(ctx); err != nil {
+		return err
+	}
 	if err := c.takeEdits(ctx); err != nil {
 		return err
 	}
 	c.ctx = ctx
 	for i := range records {
+		if i&255 == 255 {
+			if err := c.awake(ctx); err != nil {
+				return err
+			}
+		}
 		c.take(&records[i])
 		if c.failure != nil {
 			return c.failure
@@ -189,6 +204,9 @@ func (c *computing) Process(ctx context.Context, records []kafka.Record) error {
 }
 
 func (c *computing) Idle(ctx context.Context, _ int64) error {
+	if err := c.awake(ctx); err != nil {
+		return err
+	}
 	if err := c.takeEdits(ctx); err != nil {
 		return err
 	}
@@ -204,7 +222,10 @@ func (c *computing) Stop(ctx context.Context) error {
 	if c.failure != nil || len(c.effects) > 0 {
 		return nil // the snapshot before stands
 	}
-	return c.snapshot(ctx)
+	if err := c.snapshot(ctx); !errors.Is(err, errTaken) {
+		return err
+	}
+	return nil // and so does that of whoever has the partition now
 }
 
 // take works on one record of the log.

@@ -1,34 +1,57 @@
 package pipeline
 
 import (
+	"bufio"
+	"bytes"
 	"context"
-	"encoding/binary"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"math"
 	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
-	"slices"
+	"path/filepath"
 	"strconv"
-	"sync"
-	"sync/atomic"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"tapedeck/pipeline/alert"
 	"tapedeck/pipeline/feed"
 	"tapedeck/pipeline/kafka"
 	"tapedeck/pipeline/market"
 )
 
-// victimOf names the directory in which this test binary, run as a process of
-// its own, is the pipeline that is killed.
+// victimOf tells this test binary, run as a process of its own, that it is a
+// pipeline that is killed, and which.
 const victimOf = "TAPEDECK_TEST_VICTIM"
 
+// life is what a victim is told.
+type life struct {
+	Dir    string  // of the embedded log; empty: Log says where it is
+	Log    logAt   // a log of another process
+	Helper bool    // computes beside another process that tells the story
+	Rows   int64   // of the story
+	Speed  float64 // market seconds a second; 0 is as fast as can be
+}
+
+// logAt says where a log is.
+type logAt struct {
+	Address, User, Password, Prefix string
+}
+
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(victimOf); dir != "" {
-		if err := victim(dir); err != nil {
+	if text := os.Getenv(victimOf); text != "" {
+		var l life
+		err := json.Unmarshal([]byte(text), &l)
+		if err == nil {
+			err = l.live()
+		}
+		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -37,74 +60,122 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// openLog opens an embedded log with all topics.
-func openLog(ctx context.Context, dir string) (log *kafka.Client, close func(), err error) {
-	broker, err := kafka.OpenBroker(dir, kafka.BrokerConfig{})
-	if err != nil {
-		return nil, nil, err
+// openLogAt opens a log of another process.
+func openLogAt(at logAt) (*kafka.Client, error) {
+	config := kafka.DefaultConfig()
+	if at.Prefix != "" {
+		config.Prefix, config.Replication = at.Prefix, 1
 	}
-	if log, err = kafka.Open(broker.Config(kafka.DefaultConfig()), slog.New(slog.DiscardHandler)); err != nil {
-		broker.Close()
-		return nil, nil, err
+	config.Brokers = []string{at.Address}
+	if at.User != "" {
+		config = kafka.EmbeddedConfig(config, at.Address, at.User, at.Password)
 	}
-	if _, err = log.EnsureTopics(ctx); err != nil {
-		log.Close()
-		broker.Close()
-		return nil, nil, err
-	}
-	return log, func() { log.Close(); broker.Close() }, nil
+	return kafka.Open(config, slog.New(slog.DiscardHandler))
 }
 
-// testConfig is a pipeline of source with tripwires as its rules.
-func testConfig(source feed.Source, rules func() Rules) Config {
-	return Config{
-		Once: true, Instance: "test", Host: "here", Version: "test",
-		Sources:       func(context.Context, Resume) ([]feed.Source, error) { return []feed.Source{source}, nil },
-		Calendar:      func(string) *market.Calendar { return market.NYSE() },
-		SnapshotEvery: 100 * time.Millisecond, NewRules: rules,
-		FlushRows: 5000, FlushAge: time.Second, MergeEvery: time.Hour, Retention: time.Hour, Embedded: true,
-	}
-}
+// whereName is the file in which a victim with a log of its own says where it is.
+const whereName = "where.json"
 
-// victim is one life of the pipeline: it goes on where the life before was cut off.
-func victim(dir string) error {
+// live goes on where the life before was cut off.
+func (l life) live() error {
 	ctx := context.Background()
-	log, closeLog, err := openLog(ctx, dir)
+	at := l.Log
+	if l.Dir != "" {
+		broker, err := kafka.OpenBroker(filepath.Join(l.Dir, "log"), kafka.BrokerConfig{})
+		if err != nil {
+			return err
+		}
+		defer broker.Close()
+		at = logAt{Address: broker.Addr(), User: broker.User(), Password: broker.Password()}
+		text, err := json.Marshal(at)
+		if err != nil {
+			return err
+		}
+		name := filepath.Join(l.Dir, whereName)
+		if err := errors.Join(os.WriteFile(name+".new", text, 0o600), os.Rename(name+".new", name)); err != nil {
+			return err
+		}
+	}
+	log, err := openLogAt(at)
 	if err != nil {
 		return err
 	}
-	defer closeLog()
-	wires := &tripwires{}
-	story := &story{log: log, wires: wires}
-	config := testConfig(story, wires.engine)
-	config.DefaultRules = []market.Rule{editOf(0)}
-	_, err = Run(ctx, config, log, &memoryLake{}, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	defer log.Close()
+	if _, err := log.EnsureTopics(ctx); err != nil {
+		return err
+	}
+	config := testConfig(&story{log: log, rows: l.Rows, speed: l.Speed}, func() Rules {
+		return alert.New(alert.Config{Calendar: func(string) *market.Calendar { return market.NYSE() }})
+	})
+	config.DefaultRules = editsOf(0)
+	config.Patience = 5 * time.Minute
+	if l.Helper {
+		config.Once, config.Instance, config.Stages = false, "helper", []string{"compute"}
+	}
+	_, err = Run(ctx, config, log, &memoryLake{}, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError + 1})))
 	return err
 }
 
 const (
-	storyTicks   = 40_000
 	storySymbols = 40
-	storyEdits   = 2 // after the first
+	storyEdits   = 5 // after the first
 )
 
-// editOf is the rule's edit number k: another threshold.
-func editOf(k int) market.Rule {
-	return market.Rule{Name: "trip", When: fmt.Sprint(100 + 0.05*float64(k)), Revision: int32(k)}
+// editsOf is what is changed in the rules at edit number k; 0 is what there is
+// from the beginning. The rules are of every kind: of ticks, of bars, of the
+// clock, of moments, with every manner of speaking.
+func editsOf(k int) []market.Rule {
+	edit := func(rules ...market.Rule) []market.Rule {
+		for i := range rules {
+			rules[i].Revision = int32(k + 1)
+			rules[i].Edited, rules[i].EditedBy = tapeStart.Add(time.Duration(k)*time.Second), "test"
+		}
+		return rules
+	}
+	switch k {
+	case 0:
+		return edit(
+			market.Rule{Name: "level", When: "price > 100.3"},
+			market.Rule{Name: "large", When: `volume > 700`, Repeat: "every time", Cooldown: "3s"},
+			market.Rule{Name: "cross", When: `crosses_above(price, ema("1s", 10))`, Cooldown: "5s"},
+			market.Rule{Name: "hold", When: `change("5s") > 0.05%`, For: "2s", KeepFiring: "2s"},
+			market.Rule{Name: "silent", When: `age() > 0.8`, Repeat: "every time"},
+		)
+	case 1:
+		return edit(market.Rule{Name: "level", When: "price > 100.5"},
+			market.Rule{Name: "minute", When: `close("1m") > open("1m")`, Repeat: "once per bar close"})
+	case 2:
+		return edit(market.Rule{Name: "hold", When: `change("5s") > 0.05%`, Disabled: true},
+			market.Rule{Name: "large", When: `volume > 700`, Repeat: "every time", Cooldown: "1s", Severity: market.Critical})
+	case 3:
+		return edit(market.Rule{Name: "cross", When: "true", Deleted: true},
+			market.Rule{Name: "hold", When: `change("5s") > 0.04%`, For: "1s"})
+	case 4:
+		return edit(market.Rule{Name: "cross", When: `crosses_below(price, sma("1s", 20))`, Watch: []string{"S1*"}},
+			market.Rule{Name: "wrong", When: `no such word`})
+	}
+	return edit(market.Rule{Name: "level", When: "price < 99.7", Repeat: "once per bar"})
 }
 
 // story is a source that always tells the same, with misprints, splits and
 // rows that are no ticks. At some rows it waits until all before has been
-// computed, edits a rule, and waits until the edit acts.
+// computed, edits rules, and waits until the edits act.
 type story struct {
 	log   *kafka.Client
-	wires *tripwires
+	rows  int64
+	speed float64
+	told  int64 // rows that the log has already
 }
 
-func (*story) Name() string { return "replay" }
-func (*story) ID() string   { return "story" }
+func (*story) Name() string       { return "replay" }
+func (*story) ID() string         { return "story" }
+func (s *story) Resume(row int64) { s.told = row }
 
 func (s *story) Run(ctx context.Context, out feed.Sink) error {
+	partitions, err := s.log.Partitions(ctx, kafka.Ticks)
+	if err != nil {
+		return err
+	}
 	random := rand.New(rand.NewPCG(7, 7))
 	price := make([]float64, storySymbols)
 	for i := range price {
@@ -113,8 +184,18 @@ func (s *story) Run(ctx context.Context, out feed.Sink) error {
 	at := tapeStart
 	second := at
 	edit := 1
-	for row := int64(1); row <= storyTicks; row++ {
+	var begun time.Time // on the wall, at the story's time from
+	var from market.Time
+	for row := int64(1); row <= s.rows; row++ {
 		at += market.Time(random.IntN(4000))
+		if s.speed > 0 && row > s.told {
+			if begun.IsZero() {
+				begun, from = time.Now(), at
+			}
+			if err := sleepUntil(ctx, begun.Add(time.Duration(float64(at.Sub(from))/s.speed))); err != nil {
+				return err
+			}
+		}
 		if at >= second.Add(time.Second) {
 			second = at.Truncate(time.Second)
 			if err := out.Clock(market.Clock{Time: second, Source: "replay"}); err != nil {
@@ -122,6 +203,9 @@ func (s *story) Run(ctx context.Context, out feed.Sink) error {
 			}
 		}
 		i := random.IntN(storySymbols)
+		if i == 5 && row/3000%2 == 0 {
+			i = 6 // falls silent now and then
+		}
 		price[i] *= 1 + random.NormFloat64()*2e-4
 		tick := market.Tick{Symbol: fmt.Sprintf("S%d", i), Time: at, Price: math.Round(price[i]*100) / 100, Size: random.Int64N(300), Source: "replay"}
 		var err error
@@ -143,84 +227,108 @@ func (s *story) Run(ctx context.Context, out feed.Sink) error {
 		if err != nil {
 			return err
 		}
-		if row%500 == 0 {
+		if row%500 == 0 && s.speed == 0 && row > s.told {
 			if err := pause(ctx); err != nil { // so that a life is long enough to be cut off
 				return err
 			}
 		}
-		if edit <= storyEdits && row == int64(edit)*storyTicks/(storyEdits+1) {
-			second = at.Truncate(time.Second).Add(time.Second)
-			at = second
+		if edit <= storyEdits && row == int64(edit)*s.rows/(storyEdits+1) {
+			at = at.Truncate(time.Second).Add(time.Second)
+			for p := range partitions { // rows of their own: each partition has this second's bar
+				row++
+				tick := market.Tick{Symbol: markOf(p, partitions), Time: at - 1, Price: 10, Size: 1, Source: "replay"}
+				if err := out.Tick(&tick, row); err != nil {
+					return err
+				}
+			}
+			second = at
 			if err := out.Clock(market.Clock{Time: second, Source: "replay"}); err != nil {
 				return err
 			}
-			if err := s.change(ctx, edit, second); err != nil {
-				return err
+			if row >= s.told { // else rows after the edit are there: it acts
+				if err := s.change(ctx, edit, partitions, second.Add(-time.Second)); err != nil {
+					return err
+				}
 			}
+			begun = time.Time{}
 			edit++
 		}
 	}
 	return out.Clock(market.Clock{Time: at.Add(time.Minute), Source: "replay", End: true})
 }
 
-// change waits until everything before now is computed, makes edit number k
-// where no life before has, and waits until it acts everywhere.
-func (s *story) change(ctx context.Context, k int, now market.Time) error {
-	partitions, err := s.log.Partitions(ctx, kafka.Ticks)
-	if err != nil {
-		return err
+func sleepUntil(ctx context.Context, t time.Time) error {
+	left := time.Until(t)
+	if left < 5*time.Millisecond {
+		return ctx.Err()
 	}
-	if err := s.wires.await(ctx, partitions, func(t *tripwire) bool { return market.Time(t.clock.Load()) >= now }); err != nil {
-		return err
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(left):
+		return nil
+	}
+}
+
+// markOf is a symbol of a partition that comes only before edits.
+func markOf(partition, partitions int) string {
+	for i := 0; ; i++ {
+		if name := fmt.Sprintf("MARK%d", i); kafka.PartitionOf([]byte(name), partitions) == int32(partition) {
+			return name
+		}
+	}
+}
+
+// change waits until each partition's bar of the second is written, and so
+// everything before is computed; makes edit number k where no life before has;
+// and waits until it acts in every partition, whichever process that is in.
+func (s *story) change(ctx context.Context, k, partitions int, second market.Time) error {
+	next := make([]int64, partitions)
+	for p := range partitions {
+		if err := s.await(ctx, func() (bool, error) { return s.barred(ctx, p, &next[p], second) }); err != nil {
+			return err
+		}
 	}
 	ranges, err := s.log.Offsets(ctx, kafka.Rules)
 	if err != nil {
 		return err
 	}
-	if ranges[0].High == int64(k) {
-		producer, err := s.log.NewProducer()
-		if err != nil {
-			return err
+	written := map[string]bool{}
+	err = s.log.Read(ctx, kafka.Rules, 0, ranges[0].Low, ranges[0].High, func(records []kafka.Record) error {
+		for i := range records {
+			written[string(records[i].Value)] = true
 		}
-		rule := editOf(k)
-		if err := producer.Produce(kafka.Rules, 0, []byte(rule.Name), market.EncodeRule(&rule)); err != nil {
-			return err
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	producer, err := s.log.NewProducer()
+	if err != nil {
+		return err
+	}
+	for _, rule := range editsOf(k) {
+		if text := market.EncodeRule(&rule); !written[string(text)] {
+			if err := producer.Produce(kafka.Rules, 0, []byte(rule.Name), text); err != nil {
+				return err
+			}
 		}
-		if err := producer.Close(ctx); err != nil {
+	}
+	if err := producer.Close(ctx); err != nil {
+		return err
+	}
+	for p := range partitions {
+		if err := s.await(ctx, func() (bool, error) { return s.acts(ctx, int32(p), editsOf(k)) }); err != nil {
 			return err
 		}
 	}
-	return s.wires.await(ctx, partitions, func(t *tripwire) bool { return t.revision.Load() >= int64(k) })
+	return nil
 }
 
-// tripwires are the rule engines of one process.
-type tripwires struct {
-	mu  sync.Mutex
-	all []*tripwire
-}
-
-func (w *tripwires) engine() Rules {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	t := &tripwire{above: map[string]bool{}}
-	t.revision.Store(-1)
-	w.all = append(w.all, t)
-	return t
-}
-
-// await waits until n engines are as wanted.
-func (w *tripwires) await(ctx context.Context, n int, wanted func(*tripwire) bool) error {
+func (s *story) await(ctx context.Context, so func() (bool, error)) error {
 	for {
-		w.mu.Lock()
-		so := 0
-		for _, t := range w.all {
-			if wanted(t) {
-				so++
-			}
-		}
-		w.mu.Unlock()
-		if so >= n {
-			return nil
+		if ok, err := so(); ok || err != nil {
+			return err
 		}
 		if err := pause(ctx); err != nil {
 			return err
@@ -228,258 +336,365 @@ func (w *tripwires) await(ctx context.Context, n int, wanted func(*tripwire) boo
 	}
 }
 
-// tripwire fires when a price goes above a level, and remembers for each
-// symbol that it has. A new revision begins anew.
-type tripwire struct {
-	level    float64
-	above    map[string]bool
-	revision atomic.Int64
-	clock    atomic.Int64
-	told     []float64 // means of predictions
-	down     bool
-}
-
-func (t *tripwire) SetRule(r market.Rule) error {
-	t.revision.Store(int64(r.Revision))
-	clear(t.above)
-	_, err := fmt.Sscan(r.When, &t.level)
-	return err
-}
-
-func (t *tripwire) Tick(tick *market.Tick, emit func(*market.Alert)) {
-	above := tick.Price > t.level
-	if above && !t.above[tick.Symbol] && t.revision.Load() >= 0 {
-		emit(&market.Alert{ID: fmt.Sprintf("trip/%d/%s/%d", t.revision.Load(), tick.Symbol, tick.Time), Symbol: tick.Symbol, Time: tick.Time,
-			Rule: "trip", Revision: int32(t.revision.Load()), Value: tick.Price, Threshold: t.level})
+// barred says whether the bar of a second is written; it looks on from next.
+func (s *story) barred(ctx context.Context, partition int, next *int64, second market.Time) (found bool, err error) {
+	ranges, err := s.log.Offsets(ctx, kafka.Bars)
+	if err != nil {
+		return false, err
 	}
-	t.above[tick.Symbol] = above
-}
-
-func (t *tripwire) Quiet(bool)                                   {}
-func (t *tripwire) Bar(*market.Bar, func(*market.Alert))         {}
-func (t *tripwire) Clock(now market.Time, _ func(*market.Alert)) { t.clock.Store(int64(now)) }
-func (t *tripwire) SetPrediction(p *market.Prediction)           { t.told = append(t.told, p.Mean) }
-func (t *tripwire) SetEndpoint(up bool, _ market.Time)           { t.down = !up }
-
-func (t *tripwire) AppendState(dst []byte) []byte {
-	dst = binary.AppendVarint(dst, t.revision.Load())
-	dst = binary.AppendVarint(dst, t.clock.Load())
-	dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(t.level))
-	dst = binary.AppendUvarint(dst, uint64(len(t.above)))
-	for _, symbol := range slices.Sorted(maps.Keys(t.above)) {
-		dst = appendText(dst, symbol)
-		dst = binary.AppendUvarint(dst, map[bool]uint64{true: 1}[t.above[symbol]])
-	}
-	return dst
-}
-
-func (t *tripwire) LoadState(src []byte) ([]byte, error) {
-	revision, n := binary.Varint(src)
-	src = src[n:]
-	clock, n := binary.Varint(src)
-	src = src[n:]
-	t.level = math.Float64frombits(binary.LittleEndian.Uint64(src))
-	count, src, _ := cutUvarint(src[8:])
-	for range count {
-		var symbol string
-		var above uint64
-		symbol, src, _ = cutText(src)
-		above, src, _ = cutUvarint(src)
-		t.above[symbol] = above == 1
-	}
-	t.revision.Store(revision)
-	t.clock.Store(clock)
-	return src, nil
-}
-
-// memoryLake is a lake that forgets with its process.
-type memoryLake struct {
-	mu     sync.Mutex
-	chains map[placed]*memoryChain
-	open   func(*memoryChain) Chain // puts something around a chain; nil is nothing
-}
-
-func (l *memoryLake) Open(_ context.Context, table, _ string, partition int32) (Chain, int64, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	at := placed{"", table, partition}
-	chain := l.chains[at]
-	if chain == nil {
-		if l.chains == nil {
-			l.chains = map[placed]*memoryChain{}
-		}
-		chain = &memoryChain{table: table, partition: partition}
-		l.chains[at] = chain
-	}
-	chain.next = chain.durable
-	if l.open != nil {
-		return l.open(chain), chain.durable, nil
-	}
-	return chain, chain.durable, nil
-}
-
-func (l *memoryLake) Tidy(context.Context) ([]string, error) { return nil, nil }
-
-type memoryChain struct {
-	table         string
-	partition     int32
-	next, durable int64
-}
-
-func (c *memoryChain) Append(offset int64, _ market.Time, _, _ []byte) error {
-	if offset != c.next {
-		return fmt.Errorf("offset %d after %d", offset, c.next-1)
-	}
-	c.next++
-	return nil
-}
-
-func (c *memoryChain) Gap(_, to int64) error { c.next = to; return nil }
-func (c *memoryChain) Durable() int64        { return c.durable }
-func (c *memoryChain) Pending() (rows, bytes int, oldest time.Time) {
-	return int(c.next - c.durable), 0, time.Time{}
-}
-func (c *memoryChain) Flush(context.Context) error { c.durable = c.next; return nil }
-
-// outcome is what lies in the output topics, by identity; a repeat must say the same.
-func outcome(t *testing.T, log *kafka.Client) (all map[string]string, repeats int) {
-	t.Helper()
-	all = map[string]string{}
-	for _, topic := range outputs {
-		ranges, err := log.Offsets(t.Context(), topic)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for p, r := range ranges {
-			err := log.Read(t.Context(), topic, int32(p), r.Low, r.High, func(records []kafka.Record) error {
-				for i := range records {
-					value := string(records[i].Value)
-					key := topic + " "
-					switch topic {
-					case kafka.Bars:
-						var b market.Bar
-						if err := market.DecodeBar(records[i].Value, &b); err != nil {
-							return err
-						}
-						key += fmt.Sprint(b.Symbol, " ", b.Interval, " ", b.Time, " ", b.Revision)
-					case kafka.Features:
-						f := market.Feature{Values: make([]float64, len(market.FeatureNames))}
-						if err := market.DecodeFeature(records[i].Value, &f); err != nil {
-							return err
-						}
-						key += fmt.Sprint(f.Symbol, " ", f.Interval, " ", f.Time, " ", f.Revision)
-					case kafka.Alerts:
-						var a market.Alert
-						if err := market.DecodeAlert(records[i].Value, &a); err != nil {
-							return err
-						}
-						key += a.ID
-					case kafka.DeadLetters: // its offset counts repeated clocks: the bytes say which it is
-						var d market.DeadLetter
-						if err := market.DecodeDeadLetter(records[i].Value, &d); err != nil {
-							return err
-						}
-						key += string(d.Value)
-						value = d.Reason
-					}
-					if before, ok := all[key]; ok {
-						repeats++
-						if before != value {
-							t.Errorf("%s is %s and %s", key, before, value)
-						}
-					}
-					all[key] = value
-				}
-				return nil
-			})
-			if err != nil {
-				t.Fatal(err)
+	high := ranges[partition].High
+	err = s.log.Read(ctx, kafka.Bars, int32(partition), *next, high, func(records []kafka.Record) error {
+		var bar market.Bar
+		for i := range records {
+			if bytes.HasPrefix(records[i].Key, []byte("MARK")) && market.DecodeBar(records[i].Value, &bar) == nil {
+				found = found || bar.Interval == market.Second && bar.Time == second
 			}
 		}
-	}
-	return all, repeats
+		return nil
+	})
+	*next = high
+	return found, err
 }
 
-// A pipeline that is killed again and again, while rules are edited, leaves
-// the bars, features, alerts and dead letters of one that was not.
-func TestKilledRunsEqualAQuietOne(t *testing.T) {
-	t.Parallel()
+// acts says whether rules are in force in a partition: as effects, or within
+// the state that came after them.
+func (s *story) acts(ctx context.Context, partition int32, rules []market.Rule) (bool, error) {
+	snap, effects, err := readSnapshot(ctx, s.log, partition)
+	if err != nil {
+		return false, err
+	}
+	for i := range rules {
+		text := market.EncodeRule(&rules[i])
+		found := bytes.Contains(snap.state, text)
+		for k := range effects {
+			found = found || bytes.Equal(text, effects[k].value)
+		}
+		if !found {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// stage is where a story is told: an embedded log that dies with its process,
+// or a Kafka that outlives all of them.
+type stage struct {
+	t     *testing.T
+	life  life
+	kafka bool
+}
+
+func (s *stage) start(l life) *exec.Cmd {
+	s.t.Helper()
+	text, err := json.Marshal(l)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	cmd := exec.CommandContext(s.t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), victimOf+"="+string(text))
+	if !l.Helper {
+		cmd.Stderr = os.Stderr // a helper complains when its log dies
+	}
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	return cmd
+}
+
+// helper is what a second process is told: where the log of the first is.
+// False where that does not say so yet.
+func (s *stage) helper() (life, bool) {
+	l := s.life
+	l.Dir, l.Helper = "", true
+	if s.kafka {
+		return l, true
+	}
+	text, err := os.ReadFile(filepath.Join(s.life.Dir, whereName))
+	return l, err == nil && json.Unmarshal(text, &l.Log) == nil
+}
+
+// quiet tells the story in one life.
+func (s *stage) quiet() {
+	s.t.Helper()
+	if err := s.start(s.life).Wait(); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// torn tells it in lives of random length, each cut off by SIGKILL; in some a
+// second process computes beside the first, and is killed before or with it.
+func (s *stage) torn(kills int, longest time.Duration) (killed, helped int) {
+	s.t.Helper()
+	random := rand.New(rand.NewPCG(uint64(os.Getpid()), 1))
+	for killed < kills {
+		if s.life.Dir != "" {
+			_ = os.Remove(filepath.Join(s.life.Dir, whereName))
+		}
+		main := s.start(s.life)
+		ended := make(chan error, 1)
+		go func() { ended <- main.Wait() }()
+		kill := time.After(longest/3 + time.Duration(random.Int64N(int64(longest))))
+		var help *exec.Cmd
+		var join, leave <-chan time.Time
+		if killed%3 == 1 {
+			join = time.After(longest / 8)
+		}
+		over := false
+		for alive := true; alive; {
+			select {
+			case err := <-ended:
+				if err != nil {
+					s.t.Fatal(err)
+				}
+				alive, over = false, true
+			case <-join:
+				l, ok := s.helper()
+				if !ok {
+					join = time.After(20 * time.Millisecond)
+					continue
+				}
+				help, join = s.start(l), nil
+				helped++
+				if random.IntN(2) == 0 {
+					leave = time.After(longest / 2)
+				}
+			case <-leave:
+				end(help)
+				help, leave = nil, nil
+			case <-kill:
+				_ = main.Process.Kill()
+				<-ended
+				killed++
+				alive = false
+			}
+		}
+		end(help)
+		if over {
+			return killed, helped
+		}
+	}
+	s.quiet()
+	return killed, helped
+}
+
+// stopped tells it in lives in which a second process stands still for longer
+// than its partitions are kept for it, goes on as if nothing had happened, and
+// soon after that the first one dies.
+func (s *stage) stopped(lives int) (killed, helped int) {
+	s.t.Helper()
+	for range lives {
+		_ = os.Remove(filepath.Join(s.life.Dir, whereName))
+		main := s.start(s.life)
+		ended := make(chan error, 1)
+		go func() { ended <- main.Wait() }()
+		step := func(d time.Duration) bool {
+			select {
+			case err := <-ended:
+				if err != nil {
+					s.t.Fatal(err)
+				}
+				return false
+			case <-time.After(d):
+				return true
+			}
+		}
+		l, ok := s.helper()
+		for !ok {
+			if !step(20 * time.Millisecond) {
+				return killed, helped
+			}
+			l, ok = s.helper()
+		}
+		help := s.start(l)
+		helped++
+		over := !step(2 * time.Second)
+		if !over {
+			_ = help.Process.Signal(syscall.SIGSTOP)
+			over = !step(9 * time.Second)
+			_ = help.Process.Signal(syscall.SIGCONT)
+		}
+		over = over || !step(500*time.Millisecond)
+		if over {
+			end(help)
+			return killed, helped
+		}
+		_ = main.Process.Kill()
+		<-ended
+		killed++
+		end(help)
+	}
+	s.quiet()
+	return killed, helped
+}
+
+func end(cmd *exec.Cmd) {
+	if cmd != nil {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
+}
+
+// look is what then lies in the output topics.
+func (s *stage) look() (map[string]string, int) {
+	s.t.Helper()
+	if s.kafka {
+		log, err := openLogAt(s.life.Log)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		defer log.Close()
+		return outcome(s.t, log)
+	}
+	log, closeLog, err := openLog(s.t.Context(), filepath.Join(s.life.Dir, "log"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer closeLog()
+	return outcome(s.t, log)
+}
+
+// environment reads a number, for the long form: make exact.
+func environment(name string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
+		return n
+	}
+	return otherwise
+}
+
+// A pipeline that is killed again and again, with a second one beside it that
+// comes and goes, while rules are edited, leaves the bars, features, alerts
+// and dead letters of one that was not: none missing, none twice once repeats
+// are dropped by identity.
+func TestExact(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes")
 	}
-	live := func(dir string, kill time.Duration) (killed bool) {
-		t.Helper()
-		cmd := exec.CommandContext(t.Context(), os.Args[0])
-		cmd.Env = append(os.Environ(), victimOf+"="+dir)
-		cmd.Stderr = os.Stderr
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
+	kills := environment("TAPEDECK_TEST_CRASH", 3)
+	rows := int64(environment("TAPEDECK_TEST_ROWS", 40_000))
+	t.Run("as fast as can be", func(t *testing.T) {
+		t.Parallel()
+		torn := &stage{t: t, life: life{Dir: t.TempDir(), Rows: rows}}
+		compare(t, &stage{t: t, life: life{Dir: t.TempDir(), Rows: rows}}, torn, func() (int, int) { return torn.torn(kills, 1200*time.Millisecond) })
+	})
+	t.Run("at its own pace", func(t *testing.T) {
+		t.Parallel()
+		speed, rows := 20.0, rows
+		if os.Getenv("TAPEDECK_TEST_ROWS") != "" {
+			speed = 1
 		}
-		if kill > 0 {
-			defer time.AfterFunc(kill, func() { cmd.Process.Kill() }).Stop()
+		torn := &stage{t: t, life: life{Dir: t.TempDir(), Rows: rows, Speed: speed}}
+		compare(t, &stage{t: t, life: life{Dir: t.TempDir(), Rows: rows}}, torn, func() (int, int) { return torn.torn(kills, 5*time.Second) })
+	})
+	t.Run("beside one that stood still", func(t *testing.T) {
+		if os.Getenv("TAPEDECK_TEST_ROWS") == "" {
+			t.Skip("takes a minute: make exact")
 		}
-		err := cmd.Wait()
-		if err != nil && kill == 0 {
-			t.Fatal(err)
+		t.Parallel()
+		torn := &stage{t: t, life: life{Dir: t.TempDir(), Rows: rows, Speed: 6}}
+		compare(t, &stage{t: t, life: life{Dir: t.TempDir(), Rows: rows}}, torn, func() (int, int) { return torn.stopped(environment("TAPEDECK_TEST_STOPS", 5)) })
+	})
+	t.Run("on Kafka", func(t *testing.T) {
+		if os.Getenv("TAPEDECK_TEST_KAFKA") != "1" {
+			t.Skip("a real Kafka is tested when TAPEDECK_TEST_KAFKA=1 is set")
 		}
-		return err != nil
-	}
-	look := func(dir string) (map[string]string, int) {
-		t.Helper()
-		log, closeLog, err := openLog(t.Context(), dir)
-		if err != nil {
-			t.Fatal(err)
+		address := realKafka(t)
+		on := func(prefix string) *stage {
+			return &stage{t: t, kafka: true, life: life{Log: logAt{Address: address, Prefix: prefix}, Rows: rows}}
 		}
-		defer closeLog()
-		return outcome(t, log)
-	}
-	quiet, torn := t.TempDir(), t.TempDir()
-	live(quiet, 0)
-	random := rand.New(rand.NewPCG(uint64(os.Getpid()), 1))
-	kills, most := 0, 3
-	if n, err := strconv.Atoi(os.Getenv("TAPEDECK_TEST_CRASH")); err == nil {
-		most = n
-	}
-	for range most {
-		if !live(torn, time.Duration(500+random.IntN(1000))*time.Millisecond) {
-			break
-		}
-		kills++
-	}
-	live(torn, 0)
-	want, repeats := look(quiet)
+		torn := on("torn.")
+		compare(t, on("quiet."), torn, func() (int, int) { return torn.torn(kills, 3*time.Second) })
+	})
+}
+
+// compare tells a story quietly and torn, and compares what came of it.
+func compare(t *testing.T, quiet, torn *stage, tell func() (killed, helped int)) {
+	t.Helper()
+	start := time.Now()
+	quiet.quiet()
+	took := time.Since(start)
+	killed, helped := tell()
+	want, repeats := quiet.look()
 	if repeats > 0 {
 		t.Errorf("a quiet run wrote %d outputs twice", repeats)
 	}
-	got, repeats := look(torn)
-	kinds := map[string]int{}
-	for key := range want {
-		var kind string
-		fmt.Sscan(key, &kind)
+	got, repeats := torn.look()
+	kinds, rules := map[string]int{}, map[string]int{}
+	for key, value := range want {
+		kind, _, _ := strings.Cut(key, " ")
 		kinds[kind]++
+		var a market.Alert
+		if kind == kafka.Alerts && market.DecodeAlert([]byte(value), &a) == nil {
+			rules[fmt.Sprint(a.Rule, " ", a.Revision)]++
+		}
 	}
-	t.Logf("%d kills, %v, %d repeats in the topics", kills, kinds, repeats)
+	t.Logf("%d kills, a second process %d times, quiet in %.1f s and torn in %.1f s: %v, %d repeats in the topics; alerts by rule and revision %v",
+		killed, helped, took.Seconds(), (time.Since(start) - took).Seconds(), kinds, repeats, rules)
 	for _, topic := range outputs {
 		if kinds[topic] < 20 {
 			t.Errorf("only %d %s: the story is too tame", kinds[topic], topic)
 		}
 	}
 	wrong := 0
-	for key, value := range want {
-		if got[key] != value {
-			if wrong++; wrong < 10 {
-				t.Errorf("%s is %q, in a quiet run %q", key, got[key], value)
-			}
+	complain := func(format string, args ...any) {
+		if wrong++; wrong < 10 {
+			t.Errorf(format, args...)
 		}
 	}
-	for key := range got {
+	for key, value := range want {
+		if got[key] != value {
+			complain("%s is %q, in a quiet run %q", key, got[key], value)
+		}
+	}
+	for key, value := range got {
 		if _, ok := want[key]; !ok {
-			if wrong++; wrong < 10 {
-				t.Errorf("%s is not in a quiet run", key)
-			}
+			complain("%s is not in a quiet run: %s", key, value)
 		}
 	}
 	if wrong > 0 {
 		t.Errorf("%d outputs differ", wrong)
 	}
+}
+
+// realKafka runs a broker until the test ends and returns its address.
+func realKafka(t *testing.T) string {
+	t.Helper()
+	const script = "kafka/testdata/real-kafka"
+	if out, err := exec.Command(script, "check").CombinedOutput(); err != nil {
+		t.Skipf("no real Kafka here: %s", strings.TrimSpace(string(out)))
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	cmd := exec.Command(script, t.TempDir(), strconv.Itoa(port))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ready, ended := make(chan bool, 1), make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer close(ready)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			if strings.Contains(lines.Text(), "Kafka Server started") {
+				ready <- true
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // its data goes with the test
+		<-ended
+		_ = cmd.Wait()
+	})
+	if !<-ready {
+		t.Fatal("Kafka did not start")
+	}
+	return "127.0.0.1:" + strconv.Itoa(port)
 }

@@ -33,17 +33,18 @@ type ruleBook struct {
 }
 
 // openRuleBook reads the rules that stand. Where there are none yet, the
-// defaults are written first; once only, since they then stand in the log.
+// defaults are written first.
 func openRuleBook(ctx context.Context, log *kafka.Client, producer *kafka.Producer, defaults []market.Rule, logger *slog.Logger) (*ruleBook, error) {
 	b := &ruleBook{log: log, slog: logger, rules: map[string]bool{}}
 	if err := b.read(ctx); err != nil {
 		return nil, err
 	}
-	if b.next > 0 || len(defaults) == 0 {
+	missing := b.missing(defaults)
+	if len(missing) == 0 {
 		return b, nil
 	}
-	for i := range defaults {
-		if err := producer.ProduceContext(ctx, kafka.Rules, 0, []byte(defaults[i].Name), market.EncodeRule(&defaults[i])); err != nil {
+	for i := range missing {
+		if err := producer.ProduceContext(ctx, kafka.Rules, 0, []byte(missing[i].Name), market.EncodeRule(&missing[i])); err != nil {
 			return nil, fmt.Errorf("write the default rules: %w", err)
 		}
 	}
@@ -51,6 +52,23 @@ func openRuleBook(ctx context.Context, log *kafka.Client, producer *kafka.Produc
 		return nil, fmt.Errorf("write the default rules: %w", err)
 	}
 	return b, b.read(ctx)
+}
+
+// missing are the defaults that are still to be written: all of them where
+// there is no edit yet, the rest where somebody died while writing them, and
+// none once a rule was edited.
+func (b *ruleBook) missing(defaults []market.Rule) []market.Rule {
+	n := 0
+	for _, e := range b.edits {
+		switch {
+		case e.key == endpointKey:
+		case n < len(defaults) && e.key == defaults[n].Name && string(e.value) == string(market.EncodeRule(&defaults[n])):
+			n++
+		default:
+			return nil
+		}
+	}
+	return defaults[n:]
 }
 
 func editOfRule(rule market.Rule) edit { return edit{rule.Name, market.EncodeRule(&rule)} }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -152,6 +153,8 @@ type script struct {
 	begin   market.Time          // ticks are played from here on
 	symbols map[string]int32     // who plays, and in which partition
 	chosen  string               // SQL that picks them; empty: all
+	refused map[int32][]int64    // offsets of dead letters by partition, in order
+	spans   []market.Time        // ends of the spans in which ticks are read
 	clocks  []market.Time        // the source's clocks, in order
 	before  map[string][]pastBar // closed before begin, by symbol
 	done    atomic.Int64         // of the source's time, µs, over all shards
@@ -161,8 +164,8 @@ type script struct {
 // ticks and at bars of seconds, and at the beginning of the longest bar that
 // they look at, since a part of a bar is not a bar.
 func (s *script) from(oldest market.Time) market.Time {
-	span := max(s.needs.Span, time.Duration(s.needs.Bars[market.Second])*time.Second, 2*time.Minute)
-	begin := s.Since.Add(-min(span, 48*time.Hour))
+	span := max(s.needs.Span, time.Duration(s.needs.Bars[market.Second])*time.Second)
+	begin := s.Since.Add(-span - span/4 - 5*time.Minute) // a symbol's first tick there may come late
 	for _, interval := range s.needs.Intervals() {
 		if interval == market.Day {
 			day := s.calendar("").Day(begin)
@@ -185,15 +188,19 @@ func span(from, to market.Time) string {
 // cast finds the symbols that the rules watch.
 func (s *script) cast(ctx context.Context, programs []*alert.Program) error {
 	s.symbols = map[string]int32{}
-	rows, err := s.db.Query(ctx, `SELECT DISTINCT symbol, "partition" FROM ticks WHERE `+span(s.begin, s.Until), store.Options{Native: true})
+	rows, err := s.db.Query(ctx, `SELECT symbol, "partition", min("offset"), max("offset") FROM ticks WHERE `+span(s.begin, s.Until)+` GROUP BY 1, 2`,
+		store.Options{Native: true})
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	all := 0
+	all, first, last := 0, int64(math.MaxInt64), int64(0)
 	for rows.Next() {
 		symbol, _ := rows.Values()[0].(string)
 		partition, _ := rows.Values()[1].(int32)
+		from, _ := rows.Values()[2].(int64)
+		to, _ := rows.Values()[3].(int64)
+		first, last = min(first, from), max(last, to)
 		company, _ := market.Lookup(symbol)
 		all++
 		for _, program := range programs {
@@ -212,28 +219,59 @@ func (s *script) cast(ctx context.Context, programs []*alert.Program) error {
 		}
 		slices.Sort(quoted)
 		s.chosen = " AND symbol IN (" + strings.Join(append(quoted, "''"), ",") + ")"
+		return nil
 	}
-	return nil
+	return s.readRefused(ctx, first, last)
+}
+
+// readRefused finds the offsets of the log that hold neither ticks nor clocks.
+func (s *script) readRefused(ctx context.Context, first, last int64) error {
+	s.refused = map[int32][]int64{}
+	rows, err := s.db.Query(ctx, fmt.Sprintf(`SELECT DISTINCT "partition", "offset" FROM dead_letters WHERE topic = 'ticks' AND "offset" BETWEEN %d AND %d ORDER BY 1, 2`, first, last),
+		store.Options{Native: true})
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		partition, _ := rows.Values()[0].(int32)
+		offset, _ := rows.Values()[1].(int64)
+		s.refused[partition] = append(s.refused[partition], offset)
+	}
+	return rows.Err()
 }
 
 // clockHole is the longest silence through which a source's clock runs on; the
 // feeds that replay skip longer ones.
 const clockHole = time.Minute
 
+// spanRows is about how many ticks are asked for at once: few enough to be
+// kept in memory by DuckDB, and as many as the lake's files hold, which are
+// read as a whole.
+const spanRows = 2_000_000
+
 // readClocks finds when the source's clock told the time: each second, but for
-// long silences. Clocks are no rows of the lake.
+// long silences. Clocks are no rows of the lake. It also cuts the time into
+// spans, at hours as the lake's files lie, and within them where there is much.
 func (s *script) readClocks(ctx context.Context) error {
-	rows, err := s.db.Query(ctx, `SELECT epoch_us(min(time)), epoch_us(max(time)) FROM ticks WHERE `+span(s.begin, s.Until)+
+	rows, err := s.db.Query(ctx, `SELECT epoch_us(min(time)), epoch_us(max(time)), count(*) FROM ticks WHERE `+span(s.begin, s.Until)+
 		` GROUP BY epoch_us(time) // 1000000 ORDER BY 1`, store.Options{Native: true})
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	var at, next market.Time
+	var n int64
 	for rows.Next() {
+		count, _ := rows.Values()[2].(int64)
 		first, _ := rows.Values()[0].(int64)
 		last, _ := rows.Values()[1].(int64)
 		t := market.Time(first)
+		if second := t.Truncate(time.Second); at != 0 && (n+count > spanRows || at.Truncate(time.Hour) != t.Truncate(time.Hour)) {
+			s.spans = append(s.spans, second)
+			n = 0
+		}
+		n += count
 		if at == 0 || t.Sub(at) > clockHole {
 			next = t.Truncate(time.Second)
 		}
@@ -242,6 +280,7 @@ func (s *script) readClocks(ctx context.Context) error {
 		}
 		at = market.Time(last)
 	}
+	s.spans = append(s.spans, s.Until)
 	return rows.Err()
 }
 
@@ -304,7 +343,7 @@ func (s *script) barsBefore(interval market.Interval) int {
 func (s *script) run(ctx context.Context) ([]*alert.Trial, []*alert.Engine, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	shards := make([]*shard, min(runtime.GOMAXPROCS(0), 6))
+	shards := make([]*shard, min(runtime.GOMAXPROCS(0), 4))
 	var group sync.WaitGroup
 	for i := range shards {
 		shards[i] = &shard{script: s, number: i, of: len(shards), parts: map[int32]*partTrial{}, names: map[string]string{}}

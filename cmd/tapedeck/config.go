@@ -14,6 +14,8 @@ import (
 // variables, by flags, the later winning. The tags are its documentation:
 // `config init` writes them out, errors quote them.
 type Config struct {
+	Version int `yaml:"version" help:"form of this file; a later tapedeck reads earlier ones" min:"1"`
+
 	Data string `yaml:"data" help:"directory of everything that is kept here: log, lake, cache, rules; empty is a directory of its own for each feed"`
 	Feed string `yaml:"feed" help:"where ticks come from" oneof:"sim replay yahoo alphavantage"`
 	Lake string `yaml:"lake" help:"where history is kept: a directory or s3://bucket/prefix; empty is lake/ in the data directory"`
@@ -68,6 +70,15 @@ type Config struct {
 		SecondFeatures bool          `yaml:"second_features" help:"indicator rows for 1s bars, too (sixty times as many rows)"`
 		Snapshot       time.Duration `yaml:"snapshot" help:"longest time between two snapshots of a partition's state" min:"1s" max:"1h"`
 	} `yaml:"compute"`
+
+	Predict struct {
+		Enabled  bool          `yaml:"enabled" help:"ask the models in use every minute"`
+		Endpoint string        `yaml:"endpoint" help:"name of a SageMaker endpoint that is asked as champion; empty: the models are served inside the pipeline"`
+		URL      string        `yaml:"url" help:"where the endpoint's runtime is, if not at AWS, such as http://127.0.0.1:8080"`
+		Region   string        `yaml:"region" help:"AWS region of the endpoint; empty is the SDK's default"`
+		Timeout  time.Duration `yaml:"timeout" help:"longest time for the answer about a minute" min:"100ms" max:"50s"`
+		Train    bool          `yaml:"train" help:"train the first models by itself, in the background, once there is history to learn from"`
+	} `yaml:"predict"`
 
 	Archive struct {
 		FlushAge   time.Duration `yaml:"flush_age" help:"age at which buffered rows are written to the lake" min:"1s" max:"1h"`
@@ -140,9 +151,13 @@ type Config struct {
 	} `yaml:"log"`
 }
 
+// configVersion is the form of a configuration file.
+const configVersion = 1
+
 // DefaultConfig is what holds where nothing is set.
 func DefaultConfig() Config {
 	var c Config
+	c.Version = configVersion
 	c.Feed, c.Quit = "sim", "ask"
 	c.Kafka.Prefix, c.Kafka.Partitions = "stock-market.", 12
 	c.Kafka.Protocol, c.Kafka.Mechanism = "plaintext", "SCRAM-SHA-512"
@@ -153,6 +168,7 @@ func DefaultConfig() Config {
 	c.Yahoo.Poll = 10 * time.Second
 	c.AlphaVantage.Daily = 25
 	c.Compute.Snapshot = 15 * time.Second
+	c.Predict.Enabled, c.Predict.Train, c.Predict.Timeout = true, true, 5*time.Second
 	c.Archive.FlushAge, c.Archive.FlushRows, c.Archive.MergeEvery = 20*time.Second, 200_000, 5*time.Minute
 	c.S3.SSE, c.S3.Class = "AES256", "STANDARD"
 	c.Cache.Size, c.Cache.Days = 10<<30, 2
@@ -196,7 +212,13 @@ func loadConfig(path string, environ []string) (Config, string, error) {
 			return config, candidate, fmt.Errorf("read configuration: %w", err)
 		}
 		if err := config.readYAML(candidate, data); err != nil {
+			if config.Version > configVersion { // the reason for whatever else is wrong
+				err = errNewerConfig(candidate)
+			}
 			return config, candidate, err
+		}
+		if config.Version > configVersion {
+			return config, candidate, errNewerConfig(candidate)
 		}
 		used = candidate
 	}
@@ -204,6 +226,10 @@ func loadConfig(path string, environ []string) (Config, string, error) {
 		return config, used, err
 	}
 	return config, used, nil
+}
+
+func errNewerConfig(path string) error {
+	return fmt.Errorf("%s was written for a newer tapedeck; start that version, or give another file with --config", path)
 }
 
 // dataDir is where everything of this configuration is kept.

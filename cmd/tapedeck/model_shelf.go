@@ -2,12 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -24,6 +20,7 @@ type modelShelf struct {
 	slog   *slog.Logger
 	inUse  []*askedModel // the champion first
 	looked time.Time
+	none   string // what is said where there is none
 	text   string // why there is none
 }
 
@@ -45,7 +42,7 @@ func (s *modelShelf) refresh(now time.Time) {
 	}
 	s.inUse, s.text = models, ""
 	if len(models) == 0 {
-		s.text = "no model is trained yet: tapedeck train makes one"
+		s.text = s.none
 	}
 }
 
@@ -140,32 +137,49 @@ func (s *sample) quantiles() live.Quantiles {
 	return s.sorted
 }
 
-// openModels gives a shelf whose models are those in use below a directory,
-// asked directly in this process.
-func openModels(dir string, logger *slog.Logger) *modelShelf {
-	return &modelShelf{slog: logger, load: func(inUse []*askedModel) ([]*askedModel, error) {
+// asker says how a model is asked, and forgets one that is asked no longer.
+type asker interface {
+	predictor(m *ml.Model, champion bool) (ml.Predictor, error)
+	forget(about *ml.Manifest)
+}
+
+// openModels gives a shelf whose models are those in use here.
+func openModels(dirs modelDirs, ask asker, trains bool, logger *slog.Logger) *modelShelf {
+	none := "no model is trained yet: tapedeck train makes one"
+	if trains {
+		none = "no model yet: the first is trained by itself as soon as there is an hour and a half of history"
+	}
+	return &modelShelf{slog: logger, none: none, load: func(have []*askedModel) ([]*askedModel, error) {
+		use, err := dirs.inUse()
+		if err != nil {
+			return nil, err
+		}
 		var list []*askedModel
-		for _, name := range []string{ml.XGBoost, ml.LSTM} {
-			versions, err := os.ReadDir(filepath.Join(dir, name))
-			if errors.Is(err, fs.ErrNotExist) || err == nil && len(versions) == 0 {
+		for k, name := range use.names() {
+			version, champion := use.Versions[name], k == 0
+			i := slices.IndexFunc(have, func(a *askedModel) bool {
+				return a.manifest.Name == name && a.manifest.Version == version && a.champion == champion
+			})
+			if i >= 0 {
+				list = append(list, have[i])
 				continue
 			}
-			if err != nil {
-				return nil, fmt.Errorf("look for models: %w", err)
-			}
-			version := versions[len(versions)-1].Name()
-			if i := slices.IndexFunc(inUse, func(a *askedModel) bool { return a.manifest.Name == name && a.manifest.Version == version }); i >= 0 {
-				list = append(list, inUse[i])
-				continue
-			}
-			model, err := ml.Open(filepath.Join(dir, name, version))
+			model, err := ml.Open(dirs.dir(name, version))
 			if err != nil {
 				return nil, err
 			}
-			list = append(list, &askedModel{manifest: model.Manifest(), predictor: model})
+			predictor, err := ask.predictor(model, champion)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, &askedModel{manifest: model.Manifest(), champion: champion, predictor: predictor})
 		}
-		for i := range list {
-			list[i].champion = i == 0
+		for _, old := range have {
+			if !slices.ContainsFunc(list, func(a *askedModel) bool {
+				return a.manifest.Name == old.manifest.Name && a.manifest.Version == old.manifest.Version
+			}) {
+				ask.forget(old.manifest)
+			}
 		}
 		return list, nil
 	}}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"log/slog"
 	"os"
 	"strings"
@@ -59,6 +60,9 @@ func (p *place) hold(ctx context.Context, c Config, logger *slog.Logger) (h *hel
 	if h.instance, h.slot, err = kafka.SlotLock(p.path("slots")); err != nil {
 		return h, err
 	}
+	if h.broker == nil { // others on the cluster have slots of their own
+		h.instance = clusterInstance(h.instance, p.dir)
+	}
 	if h.log, err = kafka.Open(config, logger); err != nil {
 		return h, err
 	}
@@ -77,6 +81,18 @@ func (p *place) hold(ctx context.Context, c Config, logger *slog.Logger) (h *hel
 		return h, err
 	}
 	return h, p.announce(c)
+}
+
+// clusterInstance is a slot's name that no other machine and no other data
+// directory has, and that is the same after a restart.
+func clusterInstance(slot, dir string) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "somewhere"
+	}
+	h := fnv.New32a()
+	h.Write([]byte(dir))
+	return fmt.Sprintf("%s-%08x-%s", host, h.Sum32(), slot)
 }
 
 // close ends in the reverse order of hold; the lock goes last.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -55,8 +56,12 @@ type runFile struct {
 
 // feedFile says which feed a data directory belongs to.
 type feedFile struct {
-	Feed string `json:"feed"`
+	Version int    `json:"version,omitempty"` // of the directory's form; 0 is the first
+	Feed    string `json:"feed"`
 }
+
+// placeVersion is the form of a data directory; one of a newer form is refused.
+const placeVersion = 1
 
 // openPlace makes the directory where it is missing and checks that it belongs to this feed.
 func openPlace(dir, feed string, claim bool) (*place, error) {
@@ -67,7 +72,7 @@ func openPlace(dir, feed string, claim bool) (*place, error) {
 	var owner feedFile
 	switch err := p.readJSON("feed.json", &owner); {
 	case errors.Is(err, fs.ErrNotExist):
-		owner.Feed = feed
+		owner = feedFile{placeVersion, feed}
 		if claim && !p.guest {
 			if err := p.writeJSON("feed.json", owner); err != nil {
 				return nil, err
@@ -75,6 +80,8 @@ func openPlace(dir, feed string, claim bool) (*place, error) {
 		}
 	case err != nil:
 		return nil, err
+	case owner.Version > placeVersion:
+		return nil, fmt.Errorf("%s was written by a newer tapedeck; start that version, or use another --data DIR", dir)
 	case owner.Feed != feed:
 		return nil, fmt.Errorf("%s belongs to the feed %s, and %s prices must not mix with its: use --feed %s, or another --data DIR", dir, owner.Feed, feed, owner.Feed)
 	}
@@ -128,14 +135,15 @@ func enterPlace(dir string) (*place, error) {
 	return p, nil
 }
 
-// guestDir says whether a data directory is somebody else's and, if so, where
+// guestDir says whether a data directory is somebody else's (or this is a
+// screen over tapedeck ssh, whose analyst owns nothing) and, if so, where
 // this user keeps what is his own; else that is the directory itself.
 func guestDir(dir string) (own string, guest bool, err error) {
 	info, err := os.Stat(dir)
 	if err != nil {
 		return dir, false, nil // it is made, or refused, by who needs it
 	}
-	if st, ok := info.Sys().(*syscall.Stat_t); !ok || int(st.Uid) == os.Geteuid() {
+	if st, ok := info.Sys().(*syscall.Stat_t); (!ok || int(st.Uid) == os.Geteuid()) && currentRole() == "" {
 		return dir, false, nil
 	}
 	base := xdg("XDG_STATE_HOME", filepath.Join(".local", "state"))
@@ -194,12 +202,17 @@ func (p *place) writeJSON(name string, v any) error {
 	if err != nil {
 		return err
 	}
-	temp := p.path(name) + "." + strconv.Itoa(os.Getpid())
-	if err := os.WriteFile(temp, append(data, '\n'), p.fileMode()); err != nil {
+	f, err := os.CreateTemp(p.dir, name+".*")
+	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	if err := os.Rename(temp, p.path(name)); err != nil {
-		os.Remove(temp)
+	_, err = f.Write(append(data, '\n'))
+	err = errors.Join(err, f.Chmod(p.fileMode()), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), p.path(name))
+	}
+	if err != nil {
+		os.Remove(f.Name())
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	return nil
@@ -386,7 +399,7 @@ func (p *place) stop(ctx context.Context) error {
 	if err != nil || run == nil {
 		return err
 	}
-	if p.guest {
+	if p.guest && currentRole() != admin {
 		return fmt.Errorf("stop the pipeline on %s: %w: sudo systemctl stop tapedeck", p.dir, errNotMine)
 	}
 	if err := syscall.Kill(run.PID, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
@@ -427,4 +440,27 @@ func pause(ctx context.Context) error {
 	case <-time.After(10 * time.Millisecond):
 		return nil
 	}
+}
+
+// train starts tapedeck train in a process of its own. done waits for its end;
+// its error is what the process said.
+func (p *place) train(ctx context.Context, args []string, models ...string) (done func() error, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, self, append([]string{"train", "--background", "--model", strings.Join(models, ",")}, args...)...)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start the training: %w", err)
+	}
+	return func() error {
+		if err := cmd.Wait(); err != nil {
+			return fmt.Errorf("train: %s: %w", strings.TrimSpace(said.String()), err)
+		}
+		return nil
+	}, nil
 }

@@ -7,12 +7,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/user"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"tapedeck/pipeline/alert"
 	"tapedeck/pipeline/kafka"
@@ -22,6 +24,9 @@ import (
 // pastRevisions is how many earlier revisions a rule's record carries, for
 // history and undo.
 const pastRevisions = 30
+
+// maxRuleName bounds a rule's name, in bytes.
+const maxRuleName = 120
 
 // errNoRule says that there is no rule of that name.
 var errNoRule = errors.New("there is no such rule")
@@ -40,14 +45,15 @@ type rulebook struct {
 	by    string
 	now   func() time.Time
 
-	edit sync.Mutex // one edit at a time
+	edit     sync.Mutex      // one edit at a time
+	producer *kafka.Producer // made by the first edit
 
-	mu       sync.Mutex
-	rules    map[string]*ruleRecord
-	order    []string // names, as they first came
-	next     int64    // offset after the last record
-	records  map[int64][]byte
-	watching bool // records are noted in records
+	mu     sync.Mutex
+	rules  map[string]*ruleRecord
+	order  []string // names, as they first came
+	next   int64    // offset after the last record
+	noting bool     // an edit is being made: records are noted
+	noted  [][]byte
 }
 
 // ruleRecord is a record of the topic.
@@ -72,6 +78,20 @@ func openRulebook(ctx context.Context, log *kafka.Client, by string) (*rulebook,
 		return b, nil
 	}
 	return b, b.refresh(ctx)
+}
+
+// Close ends what edits have opened; the log stays open.
+func (b *rulebook) Close() error {
+	b.edit.Lock()
+	defer b.edit.Unlock()
+	if b.producer == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	err := b.producer.Close(ctx)
+	b.producer = nil
+	return err
 }
 
 // ruleWorld is what names a rule may use.
@@ -134,8 +154,8 @@ func (b *rulebook) take(records []kafka.Record) (changed bool) {
 			continue
 		}
 		b.next = r.Offset + 1
-		if b.watching {
-			b.records[r.Offset] = append([]byte(nil), r.Value...)
+		if b.noting {
+			b.noted = append(b.noted, append([]byte(nil), r.Value...))
 		}
 		record := new(ruleRecord)
 		if len(r.Value) == 0 { // a tombstone, by another program
@@ -145,8 +165,8 @@ func (b *rulebook) take(records []kafka.Record) (changed bool) {
 			}
 			record.Rule, record.past = before.Rule, before.pastWith()
 			record.Deleted, record.Revision = true, before.Revision+1
-		} else if record.decode(r.Value) != nil {
-			continue
+		} else if record.decode(r.Value) != nil || record.Name != string(r.Key) {
+			continue // what screens note there besides
 		}
 		b.put(record)
 		changed = true
@@ -232,6 +252,15 @@ func (b *rulebook) History(name string) ([]ruleRevision, error) {
 
 // Check says what is wrong with a rule, as an *alert.Problem.
 func (b *rulebook) Check(rule market.Rule) error {
+	if strings.ContainsFunc(rule.Name, func(r rune) bool { return r == '/' || unicode.IsControl(r) }) || len(rule.Name) > maxRuleName {
+		return &alert.Problem{Field: "name", Reason: fmt.Sprintf("a name is at most %d bytes, without / and control characters", maxRuleName)}
+	}
+	for _, who := range rule.Watch {
+		who = strings.TrimPrefix(strings.TrimSpace(who), "!")
+		if kind, _, _ := strings.Cut(who, ":"); kind == "group" || kind == "query" {
+			return &alert.Problem{Field: "watch", Reason: who + ": the pipeline does not know the groups and queries of a screen; name symbols, patterns such as A*, or sector:NAME"}
+		}
+	}
 	_, err := alert.Compile(rule, b.world)
 	return err
 }
@@ -352,61 +381,107 @@ func (b *rulebook) write(ctx context.Context, name string, change func(before *r
 	if err != nil {
 		return market.Rule{}, err
 	}
-	producer, err := b.log.NewProducer()
-	if err != nil {
-		return market.Rule{}, fmt.Errorf("write the rule: %w", err)
+	if b.producer == nil {
+		if b.producer, err = b.log.NewProducer(); err != nil {
+			return market.Rule{}, fmt.Errorf("write the rule: %w", err)
+		}
 	}
-	defer producer.Close(context.WithoutCancel(ctx))
-	b.mu.Lock()
-	b.watching, b.records = true, map[int64][]byte{}
-	b.mu.Unlock()
-	defer func() {
-		b.mu.Lock()
-		b.watching, b.records = false, nil
-		b.mu.Unlock()
-	}()
-	for {
+	b.watch(true)
+	defer b.watch(false)
+	after.Name, after.Edited, after.EditedBy = name, market.At(b.now()), b.by
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		record := &ruleRecord{ruleRevision: after, past: before.pastWith()}
-		record.Name, record.Revision, record.Edited, record.EditedBy = name, 1, market.At(b.now()), b.by
+		record.Revision = 1
 		if before != nil {
 			record.Revision = before.Revision + 1
 		}
 		value := record.encode()
-		if err := producer.ProduceContext(ctx, kafka.Rules, 0, []byte(name), value); err != nil {
-			return market.Rule{}, fmt.Errorf("write the rule: %w", err)
+		err := b.producer.ProduceContext(ctx, kafka.Rules, 0, []byte(name), value)
+		if err == nil {
+			err = b.producer.Flush(ctx)
 		}
-		if err := producer.Flush(ctx); err != nil {
+		if err != nil {
+			b.producer.Close(context.WithoutCancel(ctx)) // what failed must not come later
+			b.producer = nil
 			return market.Rule{}, fmt.Errorf("write the rule: %w", err)
 		}
 		if err := b.refresh(ctx); err != nil {
 			return market.Rule{}, err
 		}
-		other := b.between(name, value)
-		if other == nil {
+		others := b.between(name, value)
+		if len(others) == 0 {
 			return record.Rule, nil
 		}
-		before = other
+		select { // so that those who edit at once do not go on doing so
+		case <-ctx.Done():
+			return market.Rule{}, ctx.Err()
+		case <-time.After(rand.N(wait)):
+		}
+		if err := b.refresh(ctx); err != nil {
+			return market.Rule{}, err
+		}
+		before = joinPast(after, append(append(others, b.between(name, nil)...), before)...)
 	}
 }
 
-// between is somebody's edit of the rule that came before the record just
-// written, and after it was begun; nil where there is none.
-func (b *rulebook) between(name string, mine []byte) *ruleRecord {
+// watch notes the records that come from now on, or ends that.
+func (b *rulebook) watch(on bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var other *ruleRecord
-	for _, offset := range sortedOffsets(b.records) {
-		value := b.records[offset]
-		if bytes.Equal(value, mine) {
-			break
+	b.noting, b.noted = on, nil
+}
+
+// between is what others wrote of the rule since it was last asked for, and
+// before the record mine, if that is not nil. What came after mine is kept.
+func (b *rulebook) between(name string, mine []byte) (others []*ruleRecord) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, value := range b.noted {
+		if mine != nil && bytes.Equal(value, mine) {
+			b.noted = b.noted[i+1:]
+			return others
 		}
 		record := new(ruleRecord)
 		if record.decode(value) == nil && record.Name == name {
-			other = record
+			others = append(others, record)
 		}
 	}
-	b.records = map[int64][]byte{}
-	return other
+	b.noted = nil
+	return others
+}
+
+// joinPast is one record of what several say of a rule's past, but for the
+// edit mine, whatever revision it was tried as.
+func joinPast(mine ruleRevision, records ...*ruleRecord) *ruleRecord {
+	type edit struct {
+		by       string
+		at       market.Time
+		revision int32
+	}
+	seen := map[edit]bool{{mine.EditedBy, mine.Edited, 0}: true}
+	var all []ruleRevision
+	for _, r := range records {
+		if r == nil {
+			continue
+		}
+		for _, e := range append([]ruleRevision{r.ruleRevision}, r.past...) {
+			id := edit{e.EditedBy, e.Edited, 0}
+			if e.Edited == 0 { // a default
+				id.revision = e.Revision
+			}
+			if !seen[id] {
+				seen[id] = true
+				all = append(all, e)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(all, func(a, b ruleRevision) int {
+		return cmp.Or(cmp.Compare(b.Revision, a.Revision), cmp.Compare(b.Edited, a.Edited))
+	})
+	return &ruleRecord{ruleRevision: all[0], past: all[1:]}
 }
 
 func (b *rulebook) record(name string) *ruleRecord {
@@ -464,15 +539,6 @@ func (r *ruleRecord) decode(data []byte) error {
 	return nil
 }
 
-func sortedOffsets(m map[int64][]byte) []int64 {
-	offsets := make([]int64, 0, len(m))
-	for offset := range m {
-		offsets = append(offsets, offset)
-	}
-	slices.SortFunc(offsets, cmp.Compare[int64])
-	return offsets
-}
-
 // clockOf is a time for people, in UTC.
 func clockOf(t market.Time) string {
 	if t == 0 {
@@ -518,28 +584,47 @@ func openRules(ctx context.Context, c Config, write bool) (*rulebook, func(), er
 		v.close()
 		return nil, nil, err
 	}
-	return b, v.close, nil
+	return b, func() { b.Close(); v.close() }, nil
 }
 
-// seed writes the default rules where there never was one.
+// seed writes the default rules where none was ever edited, or the rest of
+// them where somebody died while writing them.
 func (b *rulebook) seed(ctx context.Context) error {
-	b.mu.Lock()
-	empty := b.next == 0 && len(b.order) == 0
-	b.mu.Unlock()
-	if !empty {
+	missing := alert.Defaults()
+	for _, rule := range b.List() {
+		if len(missing) == 0 || string(market.EncodeRule(&rule)) != string(market.EncodeRule(&missing[0])) {
+			return nil
+		}
+		missing = missing[1:]
+	}
+	if len(missing) == 0 || b.removed() {
 		return nil
 	}
-	producer, err := b.log.NewProducer()
-	if err != nil {
+	b.edit.Lock()
+	defer b.edit.Unlock()
+	var err error
+	if b.producer, err = b.log.NewProducer(); err != nil {
 		return fmt.Errorf("write the default rules: %w", err)
 	}
-	for _, rule := range alert.Defaults() {
-		if err := producer.ProduceContext(ctx, kafka.Rules, 0, []byte(rule.Name), market.EncodeRule(&rule)); err != nil {
-			return errors.Join(fmt.Errorf("write the default rules: %w", err), producer.Close(ctx))
+	for _, rule := range missing {
+		if err := b.producer.ProduceContext(ctx, kafka.Rules, 0, []byte(rule.Name), market.EncodeRule(&rule)); err != nil {
+			return fmt.Errorf("write the default rules: %w", err)
 		}
 	}
-	if err := producer.Close(ctx); err != nil {
+	if err := b.producer.Flush(ctx); err != nil {
 		return fmt.Errorf("write the default rules: %w", err)
 	}
 	return b.refresh(ctx)
+}
+
+// removed says whether a rule was ever removed.
+func (b *rulebook) removed() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range b.rules {
+		if r.Deleted {
+			return true
+		}
+	}
+	return false
 }

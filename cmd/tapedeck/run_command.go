@@ -46,7 +46,7 @@ it lies in the lake, and prints what it did.`,
 			if c.Feed == "replay" && len(c.Replay.Input) == 0 && !c.recorded() && (len(stages) == 0 || slices.Contains(stages, "feed")) {
 				return usageError{errors.New("--feed replay needs --input FILE, or --from TIME for what the lake has recorded")}
 			}
-			return runPipeline(cmd.Context(), c, stages, once, cmd.OutOrStdout())
+			return runPipeline(cmd.Context(), c, stages, once, o.pipelineArgs(), cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().StringSliceVar(&stages, "stages", nil, "stages to run: "+strings.Join(pipeline.Stages, ", ")+" (default: all)")
@@ -58,7 +58,7 @@ it lies in the lake, and prints what it did.`,
 // runPipeline holds the data directory, opens log and lake and runs the
 // stages. What it opens it closes in the reverse order, after the stages have
 // ended in order.
-func runPipeline(ctx context.Context, c Config, stages []string, once bool, out io.Writer) (err error) {
+func runPipeline(ctx context.Context, c Config, stages []string, once bool, trainArgs []string, out io.Writer) (err error) {
 	data, err := c.dataDir()
 	if err != nil {
 		return err
@@ -82,7 +82,16 @@ func runPipeline(ctx context.Context, c Config, stages []string, once bool, out 
 	if err != nil {
 		return err
 	}
-	config.Forecaster = newForecaster(openModels(p.path("models"), logger), h.recentMinutes(c, logger), logger)
+	var forecasts *forecaster
+	if c.Predict.Enabled {
+		asked, failed := openEndpoint(c, logger)
+		if failed != nil {
+			return failed
+		}
+		defer func() { err = errors.Join(err, asked.close()) }()
+		forecasts = newForecaster(openModels(p.models(), asked, c.Predict.Train, logger), h.recentMinutes(c, logger), logger)
+		config.Forecaster = forecasts
+	}
 	if c.HTTP.Listen != "" {
 		m, err := listenMonitor(c.HTTP.Listen, c.HTTP.Pprof, h.log, h.lake, logger)
 		if err != nil {
@@ -96,9 +105,12 @@ func runPipeline(ctx context.Context, c Config, stages []string, once bool, out 
 	defer stop()
 	go trimMemory(trimming, 20*time.Second)
 	defer h.place.noteUsage("run", h.lake, logger)()
-	var counting sync.WaitGroup
-	counting.Go(func() { watchCost(trimming, c, h, logger) })
-	defer func() { stop(); counting.Wait() }()
+	var background sync.WaitGroup
+	background.Go(func() { watchCost(trimming, c, h, logger) })
+	if c.Predict.Enabled && c.Predict.Train && !once && (len(stages) == 0 || slices.Contains(stages, "predict")) {
+		background.Go(func() { h.firstTraining(trimming, forecasts, trainArgs, logger) })
+	}
+	defer func() { stop(); background.Wait() }()
 	report, err := pipeline.Run(ctx, config, h.log, archive{h.lake, h.log, time.Duration(c.Cache.Days) * 24 * time.Hour}, logger)
 	if err != nil && ctx.Err() == nil {
 		logger.Error("pipeline failed", "error", err)

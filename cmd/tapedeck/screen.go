@@ -87,14 +87,16 @@ func runScreen(ctx context.Context, o *options) error {
 		return db, err
 	})
 	defer sql.engines.close()
-	err = tui.Run(ctx, s.look(), tui.Data{
-		Board: s.board, History: s, Predictions: s, DeadLetters: s, Pipeline: s, Calendar: calendar,
+	shown := tui.Data{
+		Board: s.board, History: s, Predictions: s, Models: screenModels{p, s.args}, DeadLetters: s, Pipeline: s, Calendar: calendar,
 		SQL: sql,
 		Company: func(symbol string) (name, sector string) {
 			company, _ := market.Lookup(symbol)
 			return company.Name, company.Sector
 		},
-	})
+	}
+	currentRole().limit(&shown)
+	err = tui.Run(ctx, s.look(), shown)
 	cancel()
 	working.Wait()
 	return err
@@ -104,7 +106,7 @@ func runScreen(ctx context.Context, o *options) error {
 func (s *screen) look() tui.Config {
 	c := s.config.Screen
 	quit := s.config.Quit
-	if s.place.guest {
+	if s.place.guest && !(currentRole() == admin) {
 		quit = "keep" // it is not his to stop
 	}
 	return tui.Config{

@@ -309,7 +309,7 @@ func (c *Config) readEnvironment(environ []string) error {
 
 // reservedEnv are variables that are no settings: the file's place, and what tests use.
 func reservedEnv(name string) bool {
-	return name == "TAPEDECK_CONFIG" || name == "TAPEDECK_BIN" || strings.HasPrefix(name, "TAPEDECK_TEST_") || name == "TAPEDECK_DEMO"
+	return name == "TAPEDECK_CONFIG" || name == "TAPEDECK_BIN" || name == roleVariable || strings.HasPrefix(name, "TAPEDECK_TEST_") || name == "TAPEDECK_DEMO"
 }
 
 // nearest are the n names with the smallest edit distance to word.

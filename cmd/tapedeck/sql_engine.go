@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"tapedeck/pipeline/cost"
 	"tapedeck/store"
 	"tapedeck/store/athena"
 	"tapedeck/store/remote"
@@ -67,7 +68,27 @@ func (e *engines) query(ctx context.Context, engine, statement string, limit int
 		cancel()
 		return nil, err
 	}
-	return &remoteResult{rows, cancel}, nil
+	return &remoteResult{Rows: rows, end: func() {
+		cancel()
+		if engine == engineAthena {
+			e.noteScan(statement, rows.Scanned())
+		}
+	}}, nil
+}
+
+// noteScan counts what Athena bills for a statement: 10 MB at least. A ledger
+// that cannot be written is no reason to fail an answer.
+func (e *engines) noteScan(statement string, bytes int64) {
+	data, err := e.config.dataDir()
+	if err != nil {
+		return
+	}
+	used := cost.Usage{Scans: 1, Scan: max(bytes, 10<<20)}
+	if strings.Contains(strings.ToLower(statement), "ticks_raw") {
+		used.ScanCSV = used.Scan
+	}
+	now := time.Now().UTC()
+	_ = newPlace(data).ledger().Append(cost.Entry{From: now, To: now, By: "sql", Usage: used})
 }
 
 // noNil keeps a nil pointer from becoming a result that is not nil.
@@ -81,12 +102,13 @@ func noNil(rows *store.Rows, err error) (result, error) {
 // remoteResult ends its time with its rows.
 type remoteResult struct {
 	*remote.Rows
-	cancel context.CancelFunc
+	once sync.Once
+	end  func()
 }
 
 // Close ends the query.
 func (r *remoteResult) Close() error {
-	defer r.cancel()
+	defer r.once.Do(r.end)
 	return r.Rows.Close()
 }
 

@@ -163,6 +163,9 @@ func (s screenSQL) Export(ctx context.Context, statement, format, path string, p
 	if !ok {
 		return e, fmt.Errorf("%q is not a format; one of csv, json, parquet", format)
 	}
+	if path, err = currentRole().exportPath(path); err != nil {
+		return e, err
+	}
 	if path, err = exportPath(path); err != nil {
 		return e, err
 	}

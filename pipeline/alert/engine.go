@@ -17,6 +17,9 @@ const pause = time.Hour
 // merely because nobody was there to see its ticks.
 const clockGap = time.Minute
 
+// anotherTape is how far back the clock must go to be that of another recording.
+const anotherTape = 24 * time.Hour
+
 // Config is what an engine knows of symbols. Each function may be nil.
 type Config struct {
 	Calendar func(symbol string) *market.Calendar // nil: every market is always open
@@ -262,9 +265,13 @@ func (e *Engine) Bar(b *market.Bar, emit func(*market.Alert)) {
 }
 
 // Clock says that the event time has reached now. What hangs on time alone
-// (age, hours, for, keep_firing, expiry) is judged here.
+// (age, hours, for, keep_firing, expiry) is judged here. A clock that does not
+// go on says nothing: a source that was interrupted tells its last ones again.
 func (e *Engine) Clock(now market.Time, emit func(*market.Alert)) {
 	e.tell(emit)
+	if now <= e.clock && e.clock.Sub(now) < anotherTape {
+		return
+	}
 	if now.Sub(e.clock) > clockGap || now < e.clock {
 		e.running = now
 	}
