@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"testing"
+	"time"
 
 	"tapedeck/pipeline/market"
 )
@@ -90,4 +91,46 @@ func BenchmarkMerge(b *testing.B) {
 		rows += m.Rows
 	}
 	b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
+}
+
+// BenchmarkPublish is an hour of 500,000 ticks in twelve partitions, from
+// parts to raw/…/data.csv.
+func BenchmarkPublish(b *testing.B) {
+	const partitions, ticks = 12, 500_000
+	values := wireTicks(ticks)
+	for b.Loop() {
+		b.StopTimer()
+		l, err := Open(b.Context(), b.TempDir(), Config{}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			b.Fatal(err)
+		}
+		ends := map[int32]int64{}
+		for p := range int32(partitions) {
+			c, _, err := l.OpenPartition(b.Context(), Ticks, "t", p)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for i := int(p); i < ticks; i += partitions {
+				if err := c.Append(ends[p], nine, nil, values[i]); err != nil {
+					b.Fatal(err)
+				}
+				ends[p]++
+			}
+			if err := c.Flush(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if hours, err := l.Seal(b.Context(), nine.Add(2*time.Hour), ends); err != nil || len(hours) == 0 {
+			b.Fatal(hours, err)
+		}
+		b.StartTimer()
+		hours, err := l.Publish(b.Context())
+		b.StopTimer()
+		if err != nil || len(hours) == 0 {
+			b.Fatal(hours, err)
+		}
+		l.Close()
+		b.StartTimer()
+	}
+	b.ReportMetric(ticks*float64(b.N)/b.Elapsed().Seconds(), "ticks/s")
 }
