@@ -127,7 +127,7 @@ func (t *training) run(ctx context.Context) error {
 	}
 	if t.export != "" {
 		c := ml.DefaultConfig()
-		c.Seed = t.seed
+		c.Seed, c.MaxRows = t.seed, ml.NetworkRows
 		err := ml.Export(history, c, t.export)
 		if errors.Is(err, ml.ErrData) {
 			return fmt.Errorf("%w: %w", errYoung, err)

@@ -5,9 +5,9 @@
     python keras_train.py --data set --out model
 
 The set is what `tapedeck train --model lstm` would fit: the same windows, the
-same rows held out. What comes out is a model directory as tapedeck's own, so
-`tapedeck serve --model model` serves it, and the pipeline uses it once it lies in
-models/lstm/VERSION of the data directory (`tapedeck models promote lstm`).
+same rows held out. What comes out is a model directory as tapedeck's own: the
+pipeline asks it once it lies in models/lstm/VERSION of the data directory, under
+the version that its manifest says, and `tapedeck models promote lstm` was called.
 
 In a SageMaker training job with a Keras image, give the set as the channel
 `training` and this file as the entry point: SM_CHANNEL_TRAINING and SM_MODEL_DIR
