@@ -8,7 +8,7 @@ TOOLS    = $(CURDIR)/.cache/bin
 export CGO_ENABLED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check lint examples bench fuzz golden test-kafka crash exact clean \
+.PHONY: help build run test check lint examples bench fuzz golden test-kafka crash crash-minio exact test-trino test-aws clean \
 	release man soak check-aws check-monitoring vulnerabilities licences
 
 help: ## list the targets
@@ -59,6 +59,15 @@ crash: ## accounting under kill -9, long form: 200 kills
 exact: ## bars and alerts of a run with 20 kills, a second process and rule edits are those of a quiet run, at speed 1 and max, on both kinds of log
 	TAPEDECK_TEST_CRASH=20 TAPEDECK_TEST_ROWS=60000 TAPEDECK_TEST_KAFKA=1 $(GO) test -count=1 -timeout 60m -v -run 'TestExact' ./pipeline/
 
+crash-minio: ## the same against a real MinIO that is itself killed (MINIO=path of its binary)
+	TAPEDECK_TEST_MINIO=1 $(GO) test -v -count=1 -timeout 60m -run 'MinIO' ./store/lake/
+
+test-trino: ## a real Trino over this very lake (needs Java 24 and Maven)
+	TAPEDECK_TEST_TRINO=1 $(GO) test -v -count=1 -timeout 15m -run 'RealTrino' ./cmd/tapedeck/
+
+test-aws: ## Glue and Athena as moto speaks them (needs moto_server, from pip install 'moto[server]')
+	TAPEDECK_TEST_AWS=1 $(GO) test -v -count=1 -timeout 5m -run 'Moto' ./store/remote/
+
 clean: ## remove what was built
 	rm -rf bin dist .cache
 
@@ -99,3 +108,7 @@ vulnerabilities: $(TOOLS)/govulncheck ## known vulnerabilities in what is called
 
 licences: ## compare docs/licences.md with what is linked in
 	@GO=$(GO) bash examples/packaging/licences.sh --check
+
+SOAK ?= 30m
+soak: ## 1,000 symbols at 1 Hz, screens, faults, for SOAK (30m; SOAK=60s is CI's): nothing grows, nothing is lost
+	TAPEDECK_TEST_SOAK=$(SOAK) $(GO) test -count=1 -timeout 0 -v -run '^TestSoak$$' ./cmd/tapedeck/

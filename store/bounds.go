@@ -17,34 +17,70 @@ func (w *walker) bounds(root any, table string) bounds {
 	first := true
 	references, bounded := 0, 0
 	w.selects(root, func(node map[string]any) {
-		from, _ := node["from_table"].(map[string]any)
-		if text(from, "type") != "BASE_TABLE" || !strings.EqualFold(text(from, "table_name"), table) {
-			return
+		joined := text(fromOf(node), "type") == "JOIN"
+		for _, from := range joinedTables(fromOf(node)) {
+			if !strings.EqualFold(text(from, "table_name"), table) {
+				continue
+			}
+			b := bounds{}
+			own := ownColumn{table: table, alias: text(from, "alias"), time: t.Time, joined: joined}
+			conjuncts(node["where_clause"], func(e map[string]any) { b.narrow(e, own) })
+			bounded++
+			if first {
+				all, first = b, false
+				continue
+			}
+			all = all.union(b)
 		}
-		b := bounds{}
-		own := ownColumn{table: table, alias: text(from, "alias"), time: t.Time}
-		conjuncts(node["where_clause"], func(e map[string]any) { b.narrow(e, own) })
-		bounded++
-		if first {
-			all, first = b, false
-			return
-		}
-		all = all.union(b)
 	})
 	countTables(root, table, &references)
-	if references != bounded { // in a join, say: any row may be needed
+	if references != bounded { // somewhere that is not understood here
 		return bounds{}
 	}
 	return all
 }
 
+func fromOf(node map[string]any) map[string]any {
+	from, _ := node["from_table"].(map[string]any)
+	return from
+}
+
+// joinedTables are the tables that a FROM names, by themselves or in joins
+// whose result loses nothing that matters when rows are missing which the
+// WHERE would leave out: a condition on a column is not true of NULL, so that
+// this holds of outer joins, too. An ASOF join would take another row instead.
+func joinedTables(from map[string]any) []map[string]any {
+	switch text(from, "type") {
+	case "BASE_TABLE":
+		return []map[string]any{from}
+	case "JOIN":
+		switch text(from, "ref_type") {
+		case "REGULAR", "CROSS", "NATURAL":
+		default:
+			return nil
+		}
+		switch text(from, "join_type") {
+		case "INNER", "LEFT", "RIGHT", "OUTER", "FULL", "":
+		default: // of a semi or anti join the columns are not seen by the WHERE
+			return nil
+		}
+		left, _ := from["left"].(map[string]any)
+		right, _ := from["right"].(map[string]any)
+		return append(joinedTables(left), joinedTables(right)...)
+	}
+	return nil
+}
+
 func (b bounds) union(o bounds) bounds {
-	u := bounds{min(b.from, o.from), max(b.to, o.to)}
+	u := bounds{from: min(b.from, o.from), to: max(b.to, o.to)}
 	if b.from == 0 || o.from == 0 {
 		u.from = 0
 	}
 	if b.to == 0 || o.to == 0 {
 		u.to = 0
+	}
+	if b.hours != 0 && o.hours != 0 {
+		u.hours = b.hours | o.hours
 	}
 	return u
 }
@@ -106,6 +142,10 @@ func (b *bounds) narrow(e map[string]any, own ownColumn) {
 		b.compare("COMPARE_LESSTHANOREQUALTO", input, e["upper"], own)
 		return
 	}
+	if text(e, "type") == "COMPARE_IN" {
+		b.among(e, own)
+		return
+	}
 	left, _ := e["left"].(map[string]any)
 	right, _ := e["right"].(map[string]any)
 	if text(left, "class") == "COLUMN_REF" {
@@ -123,7 +163,45 @@ var mirrored = map[string]string{
 	"COMPARE_GREATERTHANOREQUALTO": "COMPARE_LESSTHANOREQUALTO",
 }
 
+// among takes hour IN ('14', '15') or date IN (…) into account.
+func (b *bounds) among(e map[string]any, own ownColumn) {
+	children, _ := e["children"].([]any)
+	if len(children) < 2 {
+		return
+	}
+	column, _ := children[0].(map[string]any)
+	var any bounds
+	for i, c := range children[1:] {
+		var one bounds
+		one.compare("COMPARE_EQUAL", column, c, own)
+		if one == (bounds{}) {
+			return
+		}
+		if i == 0 {
+			any = one
+		} else {
+			any = any.union(one)
+		}
+	}
+	if any.from != 0 {
+		b.atLeast(any.from)
+	}
+	if any.to != 0 {
+		b.below(any.to)
+	}
+	b.hour(any.hours)
+}
+
 func (b *bounds) compare(op string, column map[string]any, value any, own ownColumn) {
+	if own.isHour(column) {
+		v, _ := value.(map[string]any)
+		if constant, _ := v["value"].(map[string]any); text(v, "class") == "CONSTANT" {
+			if s, ok := constant["value"].(string); ok {
+				b.hour(hoursThat(op, s))
+			}
+		}
+		return
+	}
 	isTime, isDate := own.is(column)
 	if !isTime && !isDate {
 		return
@@ -150,24 +228,78 @@ func (b *bounds) compare(op string, column map[string]any, value any, own ownCol
 
 // ownColumn tells a table's time and date from columns of other tables, which
 // a correlated subquery may name.
-type ownColumn struct{ table, alias, time string }
+type ownColumn struct {
+	table, alias, time string
+	joined             bool // with others: a bare name may be theirs
+}
 
 func (o ownColumn) is(column map[string]any) (isTime, isDate bool) {
+	name := o.named(column)
+	return strings.EqualFold(name, o.time), strings.EqualFold(name, "date")
+}
+
+func (o ownColumn) isHour(column map[string]any) bool {
+	return strings.EqualFold(o.named(column), "hour")
+}
+
+// named is the name of one of the table's own columns; else empty.
+func (o ownColumn) named(column map[string]any) string {
 	if text(column, "class") != "COLUMN_REF" {
-		return false, false
+		return ""
 	}
 	parts, _ := column["column_names"].([]any)
-	if len(parts) == 0 || len(parts) > 2 {
-		return false, false
+	if len(parts) == 0 || len(parts) > 2 || len(parts) == 1 && o.joined {
+		return ""
 	}
 	if len(parts) == 2 {
 		qualifier, _ := parts[0].(string)
 		if !strings.EqualFold(qualifier, o.alias) && (o.alias != "" || !strings.EqualFold(qualifier, o.table)) {
-			return false, false
+			return ""
 		}
 	}
 	last, _ := parts[len(parts)-1].(string)
-	return strings.EqualFold(last, o.time), strings.EqualFold(last, "date")
+	return last
+}
+
+// noHour marks hours as asked for, also where there are none of them.
+const noHour = 1 << 31
+
+// hour narrows the hours of the day; 0 does not.
+func (b *bounds) hour(hours uint32) {
+	switch {
+	case hours == 0:
+	case b.hours == 0:
+		b.hours = hours
+	default:
+		b.hours = b.hours&hours | noHour
+	}
+}
+
+// hoursThat are the hours, two digits as text, of which a comparison is true.
+func hoursThat(op, s string) uint32 {
+	hours := uint32(noHour)
+	for h := range 24 {
+		name := string([]byte{byte('0' + h/10), byte('0' + h%10)})
+		var is bool
+		switch op {
+		case "COMPARE_EQUAL":
+			is = name == s
+		case "COMPARE_GREATERTHAN":
+			is = name > s
+		case "COMPARE_GREATERTHANOREQUALTO":
+			is = name >= s
+		case "COMPARE_LESSTHAN":
+			is = name < s
+		case "COMPARE_LESSTHANOREQUALTO":
+			is = name <= s
+		default:
+			return 0
+		}
+		if is {
+			hours |= 1 << h
+		}
+	}
+	return hours
 }
 
 func (b *bounds) atLeast(t market.Time) {

@@ -12,10 +12,65 @@ import (
 
 // Bars are a symbol's bars with from <= Time < to, oldest first; a zero bound
 // is open. Where there are more than limit (0: no limit), the newest limit
-// are given.
+// are given; then only as much of the past is opened as holds them.
 func (db *DB) Bars(ctx context.Context, symbol string, interval market.Interval, from, to market.Time, limit int) ([]market.Bar, error) {
+	for try := 0; ; try++ {
+		since := from
+		if limit > 0 {
+			since = max(from, db.newest(interval, limit, to, try))
+		}
+		bars, err := db.barsBetween(ctx, symbol, interval, since, to, limit)
+		if err != nil {
+			return nil, fmt.Errorf("read bars of %s: %w", symbol, err)
+		}
+		if since == from || len(bars) >= limit {
+			slices.Reverse(bars)
+			return bars, nil
+		}
+	}
+}
+
+// newest is where a look for the newest n bars before a time begins. Markets
+// are open a fifth of the time, and some symbols trade seldom: each try goes
+// eight times as far, and the last to the beginning, which is 0.
+func (db *DB) newest(interval market.Interval, n int, before market.Time, try int) market.Time {
+	if try == 3 {
+		return 0
+	}
+	if before == 0 {
+		before = market.At(time.Now())
+	}
+	span := time.Duration(n) * interval.Length()
+	if span/interval.Length() != time.Duration(n) || span > 100*365*24*time.Hour {
+		return 0
+	}
+	if interval == market.Day {
+		span += span/2 + 7*24*time.Hour
+	} else {
+		span = max(5*span, 24*time.Hour)
+	}
+	for range try {
+		if span *= 8; span > 100*365*24*time.Hour {
+			return 0
+		}
+	}
+	return before.Add(-span)
+}
+
+// barsBetween are the newest bars first.
+func (db *DB) barsBetween(ctx context.Context, symbol string, interval market.Interval, from, to market.Time, limit int) ([]market.Bar, error) {
 	sql := `SELECT symbol, "interval", "time", open, high, low, close, volume, vwap, trades FROM bars` +
-		" WHERE symbol = " + quote(symbol) + ` AND "interval" = ` + quote(interval.String())
+		" WHERE symbol = " + quote(symbol) + ` AND "interval" = ` + quote(interval.String()) + within(interval, from, to) + " ORDER BY time DESC"
+	if limit > 0 {
+		sql += fmt.Sprintf(" LIMIT %d", limit)
+	}
+	return db.bars(ctx, sql)
+}
+
+// within is a condition on times that spares the opening of files outside. A
+// day's bar has midnight as its time and so lies in the day's first file.
+func within(interval market.Interval, from, to market.Time) string {
+	sql := ""
 	if from != 0 {
 		sql += " AND time >= " + timestamp(from)
 	}
@@ -25,16 +80,7 @@ func (db *DB) Bars(ctx context.Context, symbol string, interval market.Interval,
 	if interval == market.Day {
 		sql += " AND hour = '00'"
 	}
-	sql += " ORDER BY time DESC"
-	if limit > 0 {
-		sql += fmt.Sprintf(" LIMIT %d", limit)
-	}
-	bars, err := db.bars(ctx, sql)
-	if err != nil {
-		return nil, fmt.Errorf("read bars of %s: %w", symbol, err)
-	}
-	slices.Reverse(bars)
-	return bars, nil
+	return sql
 }
 
 // DayBars are the newest 1d bar of every symbol before a time: its close is
@@ -82,12 +128,8 @@ func (db *DB) Sparks(ctx context.Context, interval market.Interval, n int, befor
 // RecentBars are the last n bars of every symbol with from <= Time < before,
 // oldest first within a symbol; a zero from is open.
 func (db *DB) RecentBars(ctx context.Context, interval market.Interval, n int, from, before market.Time) ([]market.Bar, error) {
-	where := ""
-	if from != 0 {
-		where = " AND time >= " + timestamp(from)
-	}
 	bars, err := db.bars(ctx, `SELECT symbol, "interval", "time", open, high, low, close, volume, vwap, trades FROM bars`+
-		` WHERE "interval" = `+quote(interval.String())+where+" AND time < "+timestamp(before)+
+		` WHERE "interval" = `+quote(interval.String())+within(interval, from, before)+
 		fmt.Sprintf(" QUALIFY row_number() OVER (PARTITION BY symbol ORDER BY time DESC) <= %d ORDER BY symbol, time", n))
 	if err != nil {
 		return nil, fmt.Errorf("read recent bars: %w", err)

@@ -70,6 +70,9 @@ func (v *views) tail(ctx context.Context, s *lake.Snapshot) ([]file, int64, func
 func (v *views) define(ctx context.Context, conn *duckdb.Conn, s *lake.Snapshot, tail []file, b bounds) error {
 	ends := s.Ends
 	s.Between(b.from, b.to)
+	if b.hours != 0 {
+		s.Files = slices.DeleteFunc(s.Files, func(f lake.File) bool { return b.hours&(1<<f.Hour.Start().Std().Hour()) == 0 })
+	}
 	s.Parts = slices.DeleteFunc(s.Parts, func(p lake.Part) bool { return p.Rows == 0 })
 	merged, parts, err := v.db.config.Lake.Fetch(ctx, s)
 	if err != nil {
@@ -300,4 +303,5 @@ func list(paths []string) string {
 // bounds are the own times that a query asks for; zero is open.
 type bounds struct {
 	from, to market.Time // from <= time < to
+	hours    uint32      // of the day, a bit each
 }

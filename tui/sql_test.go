@@ -604,3 +604,47 @@ func FuzzSQLEditor(f *testing.F) {
 		m.draw()
 	})
 }
+
+// fakeEngines is a SQL that another engine can answer, too.
+type fakeEngines struct {
+	*fakeSQL
+	engine string
+	here   *fakeSQL
+}
+
+func (f *fakeEngines) Engines() []string { return []string{"local", "athena"} }
+func (f *fakeEngines) Engine() string    { return f.engine }
+func (f *fakeEngines) Here() SQL         { return f.here }
+func (f *fakeEngines) Use(engine string) error {
+	if engine != "local" && engine != "athena" {
+		return errors.New("no such engine")
+	}
+	f.engine = engine
+	return nil
+}
+
+func TestSQLEngineIsChosen(t *testing.T) {
+	f := &fakeEngines{fakeSQL: minutes(10), engine: "local", here: minutes(10)}
+	f.head.Cost = "25.0 MB scanned, $0.00012"
+	m, v := sqlModel(t, f, 120, 40)
+	if !strings.Contains(m.View().Content, "athena sql") {
+		t.Error("the dialect is not shown")
+	}
+	v.verb(ask{verb: "engine", args: []string{"oracle"}})
+	if f.engine != "local" {
+		t.Error(f.engine)
+	}
+	v.verb(ask{verb: "engine", args: []string{"athena"}})
+	press(m, "r")
+	answer(m, v.start(false))
+	content := m.View().Content
+	if f.engine != "athena" || !strings.Contains(content, "engine athena") || !strings.Contains(content, "$0.00012") {
+		t.Errorf("%s\n%s", f.engine, content)
+	}
+	asked := len(f.asked)
+	v.timer = func(time.Duration, tea.Msg) tea.Cmd { return nil }
+	answer(m, v.pin(10))
+	if len(f.here.asked) != 1 || len(f.asked) != asked {
+		t.Error("a pinned query is asked of an engine that is paid for")
+	}
+}

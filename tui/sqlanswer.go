@@ -21,6 +21,18 @@ type SQL interface {
 	Tables(ctx context.Context) ([]SQLTable, error)
 }
 
+// SQLEngines is a SQL that several engines can answer; a SQL may be one.
+type SQLEngines interface {
+	// Engines are their names; the first answers here and costs nothing.
+	Engines() []string
+	// Engine is which answers now.
+	Engine() string
+	// Use chooses another for what is asked from now on.
+	Use(engine string) error
+	// Here is the first of them, whichever is chosen: for what asks by itself.
+	Here() SQL
+}
+
 // SQLAnswer is a result, read page by page in order. Not for concurrent use.
 type SQLAnswer interface {
 	// Head is known as soon as Query has returned.
@@ -38,6 +50,7 @@ type SQLHead struct {
 	Columns  []SQLColumn
 	Elapsed  time.Duration // until the first rows
 	Scanned  int64         // bytes read at most; 0 is unknown
+	Cost     string        // what an engine elsewhere has read, and its price; "" is nothing
 	Warnings []string      // what the answer lacks, in words
 }
 

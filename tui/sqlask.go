@@ -112,6 +112,8 @@ func (v *sqlView) verb(a ask) tea.Cmd {
 			return nil
 		}
 		return v.export(t, t.result.statement, strings.Join(a.args, " "))
+	case "engine":
+		v.use(name)
 	case "pin":
 		seconds := pinSeconds
 		if name != "" {
@@ -125,6 +127,20 @@ func (v *sqlView) verb(a ask) tea.Cmd {
 		return v.pin(seconds)
 	}
 	return nil
+}
+
+// use chooses who answers what is asked from now on.
+func (v *sqlView) use(engine string) {
+	e, ok := v.desk.Data.SQL.(SQLEngines)
+	if !ok {
+		v.desk.Say(Warn, "there is one engine here")
+		return
+	}
+	if err := e.Use(engine); err != nil {
+		v.desk.Say(Warn, err.Error())
+		return
+	}
+	v.desk.Say(Muted, "asked from now on: "+e.Engine())
 }
 
 func (v *sqlView) openSaved(name string) tea.Cmd {

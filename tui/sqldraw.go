@@ -78,10 +78,18 @@ func (v *sqlView) drawTabs(c *canvas) {
 		}
 		c.gap(2)
 	}
-	if note := "athena sql · read only · times in UTC "; c.room() > width(note)+2 {
+	if note := v.engineNote() + " · read only · times in UTC "; c.room() > width(note)+2 {
 		c.right(c.on(Muted), note)
 	}
 	c.end()
+}
+
+// engineNote says whose SQL is taken, or who answers.
+func (v *sqlView) engineNote() string {
+	if e, ok := v.desk.Data.SQL.(SQLEngines); ok && e.Engine() != e.Engines()[0] {
+		return "engine " + e.Engine()
+	}
+	return "athena sql"
 }
 
 func (q *sqlAsk) draw(c *canvas) {
@@ -179,7 +187,9 @@ func (t *sqlTab) facts() string {
 		rows = "the first " + integer(int64(n)) + " rows of more, x exports all"
 	}
 	s := rows + " · " + latency(g.rows.head.Elapsed)
-	if g.rows.head.Scanned > 0 {
+	if g.rows.head.Cost != "" {
+		s += " · " + g.rows.head.Cost
+	} else if g.rows.head.Scanned > 0 {
 		s += " · " + bytesize(g.rows.head.Scanned) + " read"
 	}
 	if r.old {

@@ -83,6 +83,9 @@ func (v *sqlView) refreshPin() tea.Cmd {
 	if p == nil || sql == nil {
 		return nil
 	}
+	if e, ok := sql.(SQLEngines); ok {
+		sql = e.Here() // an engine elsewhere would be paid for each time
+	}
 	v.pinRequest = v.desk.Request()
 	request, statement, d := v.pinRequest, p.statement, v.desk
 	return func() tea.Msg {

@@ -213,6 +213,9 @@ func (v *sqlView) finished(t *sqlTab, answer SQLAnswer) tea.Cmd {
 		return closeAnswer(answer)
 	}
 	t.result.whole = true
+	if h := answer.Head(); h.Cost != "" { // an engine elsewhere knows it at the end
+		g.rows.head.Cost, g.rows.head.Scanned = h.Cost, h.Scanned
+	}
 	var cmds []tea.Cmd
 	if t.result.capped || g.rows.count >= maxSQLRows {
 		t.result.capped, t.result.counting = true, true

@@ -68,6 +68,7 @@ var verbs = [...]verbSpec{
 	{"forget", "NAME", "delete a saved query", 1},
 	{"export", "FILE", "the sql view's result into FILE.csv, .json or .parquet", 1},
 	{"pin", "[SECONDS]", "the sql view's query on the board, asked again every so many seconds; 0 takes it off", 0},
+	{"engine", "NAME", "who answers the sql view: local, duckdb, athena, trino", 1},
 	{"undo", "", "undo the last change of a list", 0},
 	{"help", "", "all keys", 0},
 	{"quit", "", "quit", 0},
@@ -250,6 +251,10 @@ func completions(text string, d *Desk) []choice {
 				add(studyNames[i].key, studyNames[i].note)
 			}
 		}
+	case v.name == "engine":
+		if e, ok := d.Data.SQL.(SQLEngines); ok {
+			options(e.Engines()...)
+		}
 	case v.name == "group":
 		options(d.groupNames...)
 	case v.name == "sort":
@@ -314,7 +319,7 @@ func (m *Model) verb(a ask) tea.Cmd {
 	case "compare", "goto", "study":
 		m.show("chart")
 		return m.deliver(a)
-	case "save", "open", "forget", "export", "pin":
+	case "save", "open", "forget", "export", "pin", "engine":
 		m.show("sql")
 		return m.deliver(a)
 	default:

@@ -154,6 +154,7 @@ type script struct {
 	symbols map[string]int32     // who plays, and in which partition
 	chosen  string               // SQL that picks them; empty: all
 	refused map[int32][]int64    // offsets of dead letters by partition, in order
+	spans   []market.Time        // ends of the spans in which ticks are read
 	clocks  []market.Time        // the source's clocks, in order
 	before  map[string][]pastBar // closed before begin, by symbol
 	done    atomic.Int64         // of the source's time, µs, over all shards
@@ -244,20 +245,33 @@ func (s *script) readRefused(ctx context.Context, first, last int64) error {
 // feeds that replay skip longer ones.
 const clockHole = time.Minute
 
+// spanRows is about how many ticks are asked for at once: few enough to be
+// kept in memory by DuckDB, and as many as the lake's files hold, which are
+// read as a whole.
+const spanRows = 2_000_000
+
 // readClocks finds when the source's clock told the time: each second, but for
-// long silences. Clocks are no rows of the lake.
+// long silences. Clocks are no rows of the lake. It also cuts the time into
+// spans, at hours as the lake's files lie, and within them where there is much.
 func (s *script) readClocks(ctx context.Context) error {
-	rows, err := s.db.Query(ctx, `SELECT epoch_us(min(time)), epoch_us(max(time)) FROM ticks WHERE `+span(s.begin, s.Until)+
+	rows, err := s.db.Query(ctx, `SELECT epoch_us(min(time)), epoch_us(max(time)), count(*) FROM ticks WHERE `+span(s.begin, s.Until)+
 		` GROUP BY epoch_us(time) // 1000000 ORDER BY 1`, store.Options{Native: true})
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	var at, next market.Time
+	var n int64
 	for rows.Next() {
+		count, _ := rows.Values()[2].(int64)
 		first, _ := rows.Values()[0].(int64)
 		last, _ := rows.Values()[1].(int64)
 		t := market.Time(first)
+		if second := t.Truncate(time.Second); at != 0 && (n+count > spanRows || at.Truncate(time.Hour) != t.Truncate(time.Hour)) {
+			s.spans = append(s.spans, second)
+			n = 0
+		}
+		n += count
 		if at == 0 || t.Sub(at) > clockHole {
 			next = t.Truncate(time.Second)
 		}
@@ -266,6 +280,7 @@ func (s *script) readClocks(ctx context.Context) error {
 		}
 		at = market.Time(last)
 	}
+	s.spans = append(s.spans, s.Until)
 	return rows.Err()
 }
 
@@ -328,7 +343,7 @@ func (s *script) barsBefore(interval market.Interval) int {
 func (s *script) run(ctx context.Context) ([]*alert.Trial, []*alert.Engine, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	shards := make([]*shard, min(runtime.GOMAXPROCS(0), 6))
+	shards := make([]*shard, min(runtime.GOMAXPROCS(0), 4))
 	var group sync.WaitGroup
 	for i := range shards {
 		shards[i] = &shard{script: s, number: i, of: len(shards), parts: map[int32]*partTrial{}, names: map[string]string{}}

@@ -21,6 +21,7 @@ type shard struct {
 	number, of int
 	parts      map[int32]*partTrial
 	names      map[string]string // texts, each kept once
+	at         market.Time       // how far it is
 }
 
 // pastTick is a tick of the lake and its place in the log.
@@ -43,28 +44,30 @@ func (s *shard) run(ctx context.Context) error {
 	for _, part := range s.parts {
 		part.engine.Quiet(false)
 	}
-	length := time.Minute
 	var hand []pastTick // read, and not played yet
-	for from := s.begin; from < s.Until; {
-		to := min(from.Add(length), s.Until)
-		ticks, err := s.read(ctx, from, to)
+	from := s.begin
+	for _, to := range s.spans {
+		err := s.read(ctx, from, to, func(ticks []pastTick) {
+			hand = s.play(hand, ticks, ticks[0].Time)
+			s.progress(ticks[len(ticks)-1].Time)
+		})
 		if err != nil {
 			return err
 		}
-		hand = s.play(hand, ticks, from)
-		switch {
-		case len(ticks) < fewRows:
-			length = min(2*length, 24*time.Hour)
-		case len(ticks) > manyRows:
-			length = max(length/2, time.Second)
-		}
-		if s.Progress != nil {
-			s.Progress(float64(s.done.Add(int64(to-from))) / float64(int64(s.Until-s.begin)*int64(s.of)))
-		}
+		s.progress(to)
 		from = to
 	}
 	s.play(hand, nil, s.Until)
 	return nil
+}
+
+// progress says how far the shard is.
+func (s *shard) progress(at market.Time) {
+	if s.Progress == nil || at <= s.at {
+		return
+	}
+	s.Progress(float64(s.done.Add(int64(at-max(s.at, s.begin)))) / float64(int64(s.Until-s.begin)*int64(s.of)))
+	s.at = at
 }
 
 // play plays the ticks before a time, hand, but for those that the log has
@@ -98,12 +101,16 @@ func (s *shard) play(hand, next []pastTick, before market.Time) []pastTick {
 
 func byOffset(a, b *pastTick) int { return cmp.Compare(a.offset, b.offset) }
 
-// read reads the shard's ticks of from <= time < to, by time.
-func (s *shard) read(ctx context.Context, from, to market.Time) (ticks []pastTick, err error) {
+// batch is how many ticks are played at once.
+const batch = 50_000
+
+// read reads the shard's ticks of from <= time < to, by time, and gives them
+// on in batches; ticks of one instant are in the same.
+func (s *shard) read(ctx context.Context, from, to market.Time, give func([]pastTick)) error {
 	rows, err := s.db.Query(ctx, fmt.Sprintf(`SELECT symbol, epoch_us(time), price, size, bid, ask, nullif(condition, ''), source, epoch_us(received), "partition", "offset"
-		FROM ticks WHERE %s AND "partition" %% %d = %d%s ORDER BY time, "partition", "offset"`, span(from, to), s.of, s.number, s.chosen), store.Options{Native: true})
+		FROM ticks WHERE %s AND "partition" %% %d = %d%s ORDER BY time`, span(from, to), s.of, s.number, s.chosen), store.Options{Native: true, Limit: math.MaxInt32})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer rows.Close()
 	keep := func(v any) string {
@@ -114,11 +121,20 @@ func (s *shard) read(ctx context.Context, from, to market.Time) (ticks []pastTic
 		s.names[text] = text
 		return text
 	}
+	var ticks []pastTick
 	for rows.Next() {
 		row := rows.Values()
-		var t pastTick
-		t.Symbol, t.Condition, t.Source = keep(row[0]), keep(row[6]), keep(row[7])
 		at, _ := row[1].(int64)
+		if n := len(ticks); n >= batch && ticks[n-1].Time != market.Time(at) {
+			give(ticks)
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			ticks = make([]pastTick, 0, batch+batch/10)
+		}
+		ticks = append(ticks, pastTick{})
+		t := &ticks[len(ticks)-1]
+		t.Symbol, t.Condition, t.Source = keep(row[0]), keep(row[6]), keep(row[7])
 		received, _ := row[8].(int64)
 		t.Time, t.Received = market.Time(at), market.Time(received)
 		t.Price, _ = row[2].(float64)
@@ -127,9 +143,14 @@ func (s *shard) read(ctx context.Context, from, to market.Time) (ticks []pastTic
 		t.Ask, _ = row[5].(float64)
 		t.partition, _ = row[9].(int32)
 		t.offset, _ = row[10].(int64)
-		ticks = append(ticks, t)
 	}
-	return ticks, rows.Err()
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	if len(ticks) > 0 {
+		give(ticks)
+	}
+	return nil
 }
 
 // part is the trial of a partition.

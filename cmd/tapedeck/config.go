@@ -14,6 +14,8 @@ import (
 // variables, by flags, the later winning. The tags are its documentation:
 // `config init` writes them out, errors quote them.
 type Config struct {
+	Version int `yaml:"version" help:"form of this file; a later tapedeck reads earlier ones" min:"1"`
+
 	Data string `yaml:"data" help:"directory of everything that is kept here: log, lake, cache, rules; empty is a directory of its own for each feed"`
 	Feed string `yaml:"feed" help:"where ticks come from" oneof:"sim replay yahoo alphavantage"`
 	Lake string `yaml:"lake" help:"where history is kept: a directory or s3://bucket/prefix; empty is lake/ in the data directory"`
@@ -70,13 +72,18 @@ type Config struct {
 	} `yaml:"compute"`
 
 	Predict struct {
-		Enabled bool `yaml:"enabled" help:"ask the models in use every minute"`
-		Train   bool `yaml:"train" help:"train the first models by itself, in the background, once there is history to learn from"`
+		Enabled  bool          `yaml:"enabled" help:"ask the models in use every minute"`
+		Endpoint string        `yaml:"endpoint" help:"name of a SageMaker endpoint that is asked as champion; empty: the models are served inside the pipeline"`
+		URL      string        `yaml:"url" help:"where the endpoint's runtime is, if not at AWS, such as http://127.0.0.1:8080"`
+		Region   string        `yaml:"region" help:"AWS region of the endpoint; empty is the SDK's default"`
+		Timeout  time.Duration `yaml:"timeout" help:"longest time for the answer about a minute" min:"100ms" max:"50s"`
+		Train    bool          `yaml:"train" help:"train the first models by itself, in the background, once there is history to learn from"`
 	} `yaml:"predict"`
 
 	Archive struct {
 		FlushAge   time.Duration `yaml:"flush_age" help:"age at which buffered rows are written to the lake" min:"1s" max:"1h"`
 		FlushRows  int           `yaml:"flush_rows" help:"buffered rows of a partition at which they are written" min:"100" max:"10000000"`
+		RawForm    string        `yaml:"raw_compression" help:"how the published raw hours are compressed: data.csv, data.csv.gz or data.csv.zst; choose it before the first hour" oneof:"none gzip zstd"`
 		MergeEvery time.Duration `yaml:"merge_every" help:"time between two merges into processed files" min:"10s" max:"1h"`
 	} `yaml:"archive"`
 
@@ -99,6 +106,20 @@ type Config struct {
 		Threads int           `yaml:"threads" help:"most threads a query may use; 0 is all" min:"0" max:"256"`
 		Temp    Size          `yaml:"temp" help:"most disk a query may use for what does not fit in memory"`
 		Timeout time.Duration `yaml:"timeout" help:"longest time a query may take" min:"1s"`
+		Engine  string        `yaml:"engine" help:"who answers: local is Athena's SQL by DuckDB here, duckdb its own SQL, athena and trino are asked over the network" oneof:"local duckdb athena trino"`
+
+		Athena struct {
+			Workgroup string  `yaml:"workgroup" help:"workgroup; empty is Athena's default"`
+			Output    string  `yaml:"output" help:"s3://bucket/prefix where Athena puts results; empty is the workgroup's own place"`
+			Database  string  `yaml:"database" help:"database of the lake's tables"`
+			Region    string  `yaml:"region" help:"AWS region; empty is that of s3.region, else the SDK's default"`
+			Endpoint  string  `yaml:"endpoint" help:"address of another server that speaks Athena's API"`
+			Price     float64 `yaml:"price" help:"dollars for a TB scanned, in your region" min:"0"`
+		} `yaml:"athena"`
+
+		Trino struct {
+			URL string `yaml:"url" help:"http[s]://user[:password]@host:port?catalog=hive&schema=tapedeck" secret:"true"`
+		} `yaml:"trino"`
 	} `yaml:"sql"`
 
 	Screen struct {
@@ -130,23 +151,29 @@ type Config struct {
 	} `yaml:"log"`
 }
 
+// configVersion is the form of a configuration file.
+const configVersion = 1
+
 // DefaultConfig is what holds where nothing is set.
 func DefaultConfig() Config {
 	var c Config
+	c.Version = configVersion
 	c.Feed, c.Quit = "sim", "ask"
 	c.Kafka.Prefix, c.Kafka.Partitions = "stock-market.", 12
 	c.Kafka.Protocol, c.Kafka.Mechanism = "plaintext", "SCRAM-SHA-512"
 	c.Kafka.Retention = 24 * time.Hour
+	c.Archive.RawForm = "none"
 	c.Sim.Symbols, c.Sim.Rate, c.Sim.Seed, c.Sim.History = 1000, 1, 1, true
 	c.Replay.Speed, c.Replay.Of = "1", "sim"
 	c.Yahoo.Poll = 10 * time.Second
 	c.AlphaVantage.Daily = 25
 	c.Compute.Snapshot = 15 * time.Second
-	c.Predict.Enabled, c.Predict.Train = true, true
+	c.Predict.Enabled, c.Predict.Train, c.Predict.Timeout = true, true, 5*time.Second
 	c.Archive.FlushAge, c.Archive.FlushRows, c.Archive.MergeEvery = 20*time.Second, 200_000, 5*time.Minute
 	c.S3.SSE, c.S3.Class = "AES256", "STANDARD"
 	c.Cache.Size, c.Cache.Days = 10<<30, 2
 	c.SQL.Memory, c.SQL.Temp, c.SQL.Timeout = 1<<30, 10<<30, 5*time.Minute
+	c.SQL.Engine, c.SQL.Athena.Database, c.SQL.Athena.Price = engineLocal, "tapedeck", 5
 	c.Screen.Colour, c.Screen.Background, c.Screen.Zone = "auto", "auto", "exchange"
 	c.Log.Level = "info"
 	return c
@@ -185,7 +212,13 @@ func loadConfig(path string, environ []string) (Config, string, error) {
 			return config, candidate, fmt.Errorf("read configuration: %w", err)
 		}
 		if err := config.readYAML(candidate, data); err != nil {
+			if config.Version > configVersion { // the reason for whatever else is wrong
+				err = errNewerConfig(candidate)
+			}
 			return config, candidate, err
+		}
+		if config.Version > configVersion {
+			return config, candidate, errNewerConfig(candidate)
 		}
 		used = candidate
 	}
@@ -193,6 +226,10 @@ func loadConfig(path string, environ []string) (Config, string, error) {
 		return config, used, err
 	}
 	return config, used, nil
+}
+
+func errNewerConfig(path string) error {
+	return fmt.Errorf("%s was written for a newer tapedeck; start that version, or give another file with --config", path)
 }
 
 // dataDir is where everything of this configuration is kept.

@@ -32,6 +32,8 @@ remember everything before them, so that they are computed from the beginning of
 the raw lake, or from the newest checkpoint that an earlier job left there.`,
 		Args: cobra.NoArgs,
 	}
+	var inputs []string
+	var output string
 	job := func(name, short string, run func(context.Context, etl) error) *cobra.Command {
 		var from, to string
 		cmd := &cobra.Command{
@@ -46,6 +48,13 @@ the raw lake, or from the newest checkpoint that an earlier job left there.`,
 				if e.config, err = o.config(); err != nil {
 					return err
 				}
+				if len(inputs) > 0 || output != "" {
+					if len(inputs) == 0 || output == "" {
+						return usageError{errors.New("--input and --output go together: files in, a directory out")}
+					}
+					j := &fileJob{config: e.config, inputs: inputs, output: output, from: e.from, to: e.to, out: e.out, note: e.note}
+					return j.run(cmd.Context())
+				}
 				return onLake(o, func(ctx context.Context, v *view, _ io.Writer) error {
 					e.lake = v.lake
 					return run(ctx, e)
@@ -53,6 +62,11 @@ the raw lake, or from the newest checkpoint that an earlier job left there.`,
 			},
 		}
 		cmd.Flags().StringVar(&from, "from", "", "first hour, such as 2026-11-20 or 2026-11-20T14:00 (default: the beginning)")
+		if name == "clean" {
+			cmd.Example += "\n  tapedeck etl clean --input trades.csv.gz --input quotes.jsonl --output cleaned"
+			cmd.Flags().StringArrayVar(&inputs, "input", nil, "clean `FILE` instead of the raw lake: .csv, .json or .jsonl, also .gz or .zst (repeatable)")
+			cmd.Flags().StringVar(&output, "output", "", "with --input: the new `DIR` that the clean Parquet goes to, laid out as the lake is")
+		}
 		cmd.Flags().StringVar(&to, "to", "", "end, itself not included (default: now)")
 		return cmd
 	}
@@ -117,18 +131,27 @@ func (e etl) clean(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rejected := int64(0)
-	var reasons []string
-	for _, reason := range slices.Sorted(maps.Keys(r.Reasons)) {
-		rejected += r.Reasons[reason]
-		reasons = append(reasons, fmt.Sprintf("%s: %s", reason, grouped(r.Reasons[reason])))
+	reasons := map[string]int64{}
+	for reason, n := range r.Reasons {
+		reasons[string(reason)] = n
 	}
-	fmt.Fprintf(e.out, "%s ticks read, %s written to %d files, %s left out", grouped(read), grouped(ticks.Rows()), files, grouped(rejected))
-	if rejected > 0 {
-		fmt.Fprintf(e.out, " (%s)", strings.Join(reasons, "; "))
-	}
-	fmt.Fprintln(e.out)
+	fmt.Fprintf(e.out, "%s ticks read, %s written to %d files, %s\n", grouped(read), grouped(ticks.Rows()), files, leftOut(reasons))
 	return nil
+}
+
+// leftOut counts what is left out, by its reason.
+func leftOut(reasons map[string]int64) string {
+	all := int64(0)
+	var list []string
+	for _, reason := range slices.Sorted(maps.Keys(reasons)) {
+		all += reasons[reason]
+		list = append(list, fmt.Sprintf("%s: %s", reason, grouped(reasons[reason])))
+	}
+	text := grouped(all) + " left out"
+	if all > 0 {
+		text += " (" + strings.Join(list, "; ") + ")"
+	}
+	return text
 }
 
 func (e etl) features(ctx context.Context) error {

@@ -26,7 +26,7 @@ A running pipeline publishes and merges by itself; these commands do the same by
 hand, and may run beside it.`,
 		Args: cobra.NoArgs,
 	}
-	cmd.AddCommand(newLakeLs(o), newLakeVerify(o), newLakePublish(o), newLakeCompact(o), newLakeExpire(o))
+	cmd.AddCommand(newLakeLs(o), newLakeVerify(o), newLakePublish(o), newLakeCompact(o), newLakeExpire(o), newLakeAdopt(o))
 	return cmd
 }
 

@@ -56,8 +56,12 @@ type runFile struct {
 
 // feedFile says which feed a data directory belongs to.
 type feedFile struct {
-	Feed string `json:"feed"`
+	Version int    `json:"version,omitempty"` // of the directory's form; 0 is the first
+	Feed    string `json:"feed"`
 }
+
+// placeVersion is the form of a data directory; one of a newer form is refused.
+const placeVersion = 1
 
 // openPlace makes the directory where it is missing and checks that it belongs to this feed.
 func openPlace(dir, feed string, claim bool) (*place, error) {
@@ -68,7 +72,7 @@ func openPlace(dir, feed string, claim bool) (*place, error) {
 	var owner feedFile
 	switch err := p.readJSON("feed.json", &owner); {
 	case errors.Is(err, fs.ErrNotExist):
-		owner.Feed = feed
+		owner = feedFile{placeVersion, feed}
 		if claim && !p.guest {
 			if err := p.writeJSON("feed.json", owner); err != nil {
 				return nil, err
@@ -76,6 +80,8 @@ func openPlace(dir, feed string, claim bool) (*place, error) {
 		}
 	case err != nil:
 		return nil, err
+	case owner.Version > placeVersion:
+		return nil, fmt.Errorf("%s was written by a newer tapedeck; start that version, or use another --data DIR", dir)
 	case owner.Feed != feed:
 		return nil, fmt.Errorf("%s belongs to the feed %s, and %s prices must not mix with its: use --feed %s, or another --data DIR", dir, owner.Feed, feed, owner.Feed)
 	}
@@ -196,12 +202,17 @@ func (p *place) writeJSON(name string, v any) error {
 	if err != nil {
 		return err
 	}
-	temp := p.path(name) + "." + strconv.Itoa(os.Getpid())
-	if err := os.WriteFile(temp, append(data, '\n'), p.fileMode()); err != nil {
+	f, err := os.CreateTemp(p.dir, name+".*")
+	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	if err := os.Rename(temp, p.path(name)); err != nil {
-		os.Remove(temp)
+	_, err = f.Write(append(data, '\n'))
+	err = errors.Join(err, f.Chmod(p.fileMode()), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), p.path(name))
+	}
+	if err != nil {
+		os.Remove(f.Name())
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	return nil

@@ -82,12 +82,14 @@ func runScreen(ctx context.Context, o *options) error {
 	var working sync.WaitGroup
 	working.Go(func() { s.attend(background) })
 	working.Go(func() { trimMemory(background, time.Minute) })
+	sql := newScreenSQL(c, func() (*store.DB, error) {
+		db, _, err := s.db()
+		return db, err
+	})
+	defer sql.engines.close()
 	shown := tui.Data{
 		Board: s.board, History: s, Predictions: s, Models: screenModels{p, s.args}, DeadLetters: s, Pipeline: s, Calendar: calendar,
-		SQL: screenSQL{func() (*store.DB, error) {
-			db, _, err := s.db()
-			return db, err
-		}},
+		SQL: sql,
 		Company: func(symbol string) (name, sector string) {
 			company, _ := market.Lookup(symbol)
 			return company.Name, company.Sector

@@ -223,8 +223,10 @@ func (c *Config) readYAML(name string, data []byte) error {
 	for _, s := range c.settings() {
 		byPath[s.path] = s
 		names = append(names, s.path)
-		if section, _, ok := strings.Cut(s.path, "."); ok {
-			sections[section] = true
+		for i, c := range s.path {
+			if c == '.' {
+				sections[s.path[:i]] = true
+			}
 		}
 	}
 	var failures []error
@@ -248,7 +250,7 @@ func (c *Config) readYAML(name string, data []byte) error {
 			seen[path] = true
 			s, known := byPath[path]
 			switch {
-			case sections[path] && prefix == "" && !known:
+			case sections[path] && !known:
 				if value.Kind == yaml.ScalarNode && value.Tag == "!!null" {
 					continue
 				}
@@ -341,19 +343,22 @@ func editDistance(a, b string) int {
 // (comments false) only keys and values. Secrets are masked where masked.
 func (c *Config) yamlText(comments, masked bool) string {
 	var b strings.Builder
-	section := ""
+	var open []string // the sections that stand above
 	for _, s := range c.settings() {
-		indent, key := "", s.path
-		if before, after, ok := strings.Cut(s.path, "."); ok {
-			indent, key = "  ", after
-			if before != section {
-				if comments {
-					b.WriteString("\n")
-				}
-				fmt.Fprintf(&b, "%s:\n", before)
-				section = before
-			}
+		parts := strings.Split(s.path, ".")
+		sections, key := parts[:len(parts)-1], parts[len(parts)-1]
+		same := 0
+		for same < min(len(open), len(sections)) && open[same] == sections[same] {
+			same++
 		}
+		for i := same; i < len(sections); i++ {
+			if comments && i == 0 {
+				b.WriteString("\n")
+			}
+			fmt.Fprintf(&b, "%s%s:\n", strings.Repeat("  ", i), sections[i])
+		}
+		open = sections
+		indent := strings.Repeat("  ", len(sections))
 		if comments {
 			fmt.Fprintf(&b, "%s# %s (%s)\n", indent, s.tag.Get("help"), s.allowed())
 		}

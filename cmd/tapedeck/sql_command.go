@@ -13,14 +13,14 @@ import (
 
 	"tapedeck/pipeline/kafka"
 	"tapedeck/store"
-	"tapedeck/store/athena"
 	"tapedeck/store/lake"
 )
 
 func newSQL(o *options) *cobra.Command {
 	format, dialect := "table", "athena"
-	var file string
+	var engine, file string
 	var limit int
+	var tables []string
 	cmd := &cobra.Command{
 		Use:   "sql [STATEMENT]",
 		Short: "Ask in SQL over the lake and the current minutes",
@@ -30,9 +30,13 @@ or not a pipeline runs. The SQL is Athena's (Trino's), see docs/sql.md. The
 statement is the argument, --file, or standard input; on a terminal and without
 any of them it is a shell that asks.
 
+--engine athena asks Amazon Athena, --engine trino a Trino cluster: they see what
+is in the lake's files, once catalog register has made the tables known there.
+
 Times are UTC. bars and features have a column interval: 1s 1m 5m 15m 1h 1d.`,
 		Example: `  tapedeck sql "SELECT symbol, max(price) FROM ticks GROUP BY symbol ORDER BY 2 DESC LIMIT 10"
   tapedeck sql                                  # a shell
+  tapedeck sql --table orders=orders.csv "SELECT o.id, t.price FROM orders o JOIN ticks t ON t.symbol = o.symbol AND t.time = o.time"
   tapedeck sql --format csv --file query.sql > result.csv
   tapedeck sql --format parquet "SELECT * FROM bars WHERE interval = '1m'" > bars.parquet`,
 		Args: cobra.MaximumNArgs(1),
@@ -47,31 +51,77 @@ Times are UTC. bars and features have a column interval: 1s 1m 5m 15m 1h 1d.`,
 			if dialect != "athena" && dialect != "duckdb" {
 				return usageError{fmt.Errorf("--dialect: %q is not a dialect; athena or duckdb", dialect)}
 			}
+			c, err := o.config()
+			if err != nil {
+				return err
+			}
+			if engine != "" {
+				c.SQL.Engine = engine
+			}
+			if dialect == "duckdb" {
+				if isRemote(engine) {
+					return usageError{fmt.Errorf("--dialect duckdb is for this machine: %s takes Trino's SQL", engine)}
+				}
+				c.SQL.Engine = engineDuckDB
+			} else if cmd.Flags().Changed("dialect") && c.SQL.Engine == engineDuckDB {
+				c.SQL.Engine = engineLocal
+			}
+			if err := c.checkEngine(c.SQL.Engine); err != nil {
+				return usageError{err}
+			}
 			if f, ok := cmd.InOrStdin().(*os.File); ok && len(args) == 0 && file == "" && isTerminal(f) && isTerminal(cmd.OutOrStdout()) {
-				c, err := o.config()
+				files, err := openFileTables(cmd.Context(), c, tables)
 				if err != nil {
 					return err
 				}
-				return runShell(cmd.Context(), c, limit, format)
+				return runShell(cmd.Context(), c, limit, format, files)
 			}
 			statement, err := readStatement(args, file, cmd.InOrStdin())
 			if err != nil {
 				return err
 			}
-			c, err := o.config()
+			files, err := openFileTables(cmd.Context(), c, tables)
 			if err != nil {
 				return err
 			}
-			return query(cmd.Context(), c, statement, store.Options{Limit: limit, Native: dialect == "duckdb"}, write, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return query(cmd.Context(), c, statement, limit, files, write, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "table", "how rows come out: table, csv, json or parquet")
 	cmd.Flags().StringVar(&dialect, "dialect", dialect, "the statement's SQL: athena (Trino's meaning) or duckdb (DuckDB's own)")
+	cmd.Flags().StringVar(&engine, "engine", "", "who answers: local, duckdb, athena or trino (default: the setting sql.engine)")
 	cmd.Flags().StringVar(&file, "file", "", "read the statement from `FILE`; - is standard input")
+	cmd.Flags().StringArrayVar(&tables, "table", nil, "`NAME=FILE`: a local .csv or .parquet file as a table, for this call (repeatable)")
 	cmd.Flags().IntVar(&limit, "limit", 0, "give at most `N` rows (0: all)")
 	_ = cmd.RegisterFlagCompletionFunc("dialect", cobra.FixedCompletions([]string{"athena", "duckdb"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("engine", cobra.FixedCompletions(engineNames, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"table", "csv", "json", "parquet"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
+}
+
+// openFileTables are the tables that --table adds.
+func openFileTables(ctx context.Context, c Config, tables []string) ([]*store.FileTable, error) {
+	if len(tables) > 0 && isRemote(c.SQL.Engine) {
+		return nil, usageError{fmt.Errorf("--table is for this machine: %s does not see its files", c.SQL.Engine)}
+	}
+	var files []*store.FileTable
+	for _, t := range tables {
+		name, path, ok := strings.Cut(t, "=")
+		if !ok {
+			return nil, usageError{fmt.Errorf("--table %q: write NAME=FILE, such as orders=orders.csv", t)}
+		}
+		f, err := store.OpenFileTable(ctx, strings.ToLower(name), path)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--table: %w", err)}
+		}
+		for _, other := range files {
+			if other.Name == f.Name {
+				return nil, usageError{fmt.Errorf("--table: %s is named twice", f.Name)}
+			}
+		}
+		files = append(files, f)
+	}
+	return files, nil
 }
 
 var writers = map[string]func(context.Context, store.Cursor, io.Writer) error{
@@ -107,19 +157,24 @@ func readStatement(args []string, file string, stdin io.Reader) (string, error) 
 	return string(data), nil
 }
 
-// query answers one statement, over the log of the running pipeline or, where
-// none runs, over the log that lies here.
-func query(ctx context.Context, c Config, statement string, o store.Options,
+// query answers one statement: over the log of the running pipeline or, where
+// none runs, over the log that lies here; or by an engine elsewhere, which
+// needs neither.
+func query(ctx context.Context, c Config, statement string, limit int, files []*store.FileTable,
 	write func(context.Context, store.Cursor, io.Writer) error, out, notes io.Writer) error {
-	v, err := openView(ctx, c, notes)
-	if err != nil {
-		return err
+	e := &engines{config: c}
+	defer e.close()
+	if !isRemote(c.SQL.Engine) {
+		v, err := openView(ctx, c, notes, files...)
+		if err != nil {
+			return err
+		}
+		defer v.close()
+		e.db = func() (*store.DB, error) { return v.db, nil }
 	}
-	defer v.close()
-	rows, err := v.db.Query(ctx, statement, o)
+	rows, err := e.query(ctx, c.SQL.Engine, statement, limit, nil)
 	if err != nil {
-		var wrong *athena.Error
-		if errors.Is(err, store.ErrRefused) || errors.As(err, &wrong) {
+		if mistaken(err) {
 			return usageError{err}
 		}
 		return err
@@ -130,6 +185,9 @@ func query(ctx context.Context, c Config, statement string, o store.Options,
 	}
 	if err := write(ctx, rows, out); err != nil {
 		return err
+	}
+	if cost := costOf(rows); cost != "" {
+		fmt.Fprintln(notes, "note:", c.SQL.Engine+":", cost)
 	}
 	return rows.Err()
 }
@@ -148,12 +206,12 @@ type view struct {
 // log; where none runs and the log lies here, it opens that log for as long as
 // it reads, holding the lock like a pipeline. Where the log cannot be reached
 // it says so, and what is in the lake is read all the same.
-func openView(ctx context.Context, c Config, notes io.Writer) (*view, error) {
+func openView(ctx context.Context, c Config, notes io.Writer, files ...*store.FileTable) (*view, error) {
 	v, p, err := openLakeView(ctx, c, true, notes)
 	if err != nil {
 		return nil, err
 	}
-	if v.db, err = openStore(ctx, c, p, v.lake, v.log, discard()); err != nil {
+	if v.db, err = openStore(ctx, c, p, v.lake, v.log, discard(), files...); err != nil {
 		v.close()
 		return nil, err
 	}

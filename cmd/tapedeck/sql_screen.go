@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"tapedeck/store"
@@ -21,16 +22,43 @@ import (
 
 // screenSQL shows the store to the screen's SQL view and to the shell.
 type screenSQL struct {
-	db func() (*store.DB, error) // an error while the lake is not open yet
+	engines *engines
+	chosen  *atomic.Pointer[string] // the engine that answers
+}
+
+func newScreenSQL(c Config, db func() (*store.DB, error)) screenSQL {
+	s := screenSQL{&engines{config: c, db: db}, new(atomic.Pointer[string])}
+	s.chosen.Store(&c.SQL.Engine)
+	return s
+}
+
+// Engines are those that can be chosen; see tui.SQLEngines.
+func (s screenSQL) Engines() []string { return engineNames }
+
+// Engine is the one that answers.
+func (s screenSQL) Engine() string { return *s.chosen.Load() }
+
+// Use chooses another one.
+func (s screenSQL) Use(engine string) error {
+	engine = strings.ToLower(engine)
+	if err := s.engines.config.checkEngine(engine); err != nil {
+		return err
+	}
+	s.chosen.Store(&engine)
+	return nil
+}
+
+// Here answers from the lake, whichever engine is chosen.
+func (s screenSQL) Here() tui.SQL {
+	here := screenSQL{s.engines, new(atomic.Pointer[string])}
+	engine := engineLocal
+	here.chosen.Store(&engine)
+	return here
 }
 
 // Query runs one statement; see tui.SQL.
 func (s screenSQL) Query(ctx context.Context, statement string, maxRows int, progress *tui.SQLProgress) (tui.SQLAnswer, error) {
-	db, err := s.db()
-	if err != nil {
-		return nil, err
-	}
-	rows, err := db.Query(ctx, statement, store.Options{Limit: maxRows, Progress: progress.Set})
+	rows, err := s.engines.query(ctx, s.Engine(), statement, maxRows, progress.Set)
 	if err != nil {
 		return nil, mistake(err, statement)
 	}
@@ -40,7 +68,7 @@ func (s screenSQL) Query(ctx context.Context, statement string, maxRows int, pro
 // answer hands the rows of a query to the screen in pages.
 type answer struct {
 	ctx       context.Context
-	rows      *store.Rows
+	rows      result
 	statement string
 	pages     int
 	text      []byte
@@ -48,7 +76,7 @@ type answer struct {
 
 // Head is what is known before the rows are read.
 func (a *answer) Head() tui.SQLHead {
-	h := tui.SQLHead{Elapsed: a.rows.Elapsed(), Scanned: a.rows.Scanned(), Warnings: a.rows.Warnings()}
+	h := tui.SQLHead{Elapsed: a.rows.Elapsed(), Scanned: a.rows.Scanned(), Warnings: a.rows.Warnings(), Cost: costOf(a.rows)}
 	for _, c := range a.rows.Columns() {
 		h.Columns = append(h.Columns, tui.SQLColumn{Name: c.Name, Type: c.Type})
 	}
@@ -135,17 +163,13 @@ func (s screenSQL) Export(ctx context.Context, statement, format, path string, p
 	if !ok {
 		return e, fmt.Errorf("%q is not a format; one of csv, json, parquet", format)
 	}
-	db, err := s.db()
-	if err != nil {
-		return e, err
-	}
 	if path, err = currentRole().exportPath(path); err != nil {
 		return e, err
 	}
 	if path, err = exportPath(path); err != nil {
 		return e, err
 	}
-	rows, err := db.Query(ctx, statement, store.Options{Progress: progress.Set})
+	rows, err := s.engines.query(ctx, s.Engine(), statement, 0, progress.Set)
 	if err != nil {
 		return e, mistake(err, statement)
 	}

@@ -28,7 +28,7 @@ func emptySQL(t *testing.T) screenSQL {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	return screenSQL{func() (*store.DB, error) { return db, nil }}
+	return newScreenSQL(DefaultConfig(), func() (*store.DB, error) { return db, nil })
 }
 
 func TestSQLAnswersInPages(t *testing.T) {

@@ -41,6 +41,7 @@ the history, which the workstation's SQL view shares.
 
   .tables            the tables and their columns
   .format FORMAT     table, csv or json
+  .engine NAME       who answers: local, duckdb, athena or trino
   .export FILE       the last statement's whole result into FILE.csv, .json or .parquet
   .save NAME         save the last statement
   .open NAME         run a saved one; $names in it are asked for
@@ -114,6 +115,13 @@ func (s *shell) command(ctx context.Context, line string) bool {
 			break
 		}
 		s.format = rest
+	case ".engine":
+		if rest != "" {
+			err = s.sql.Use(rest)
+		}
+		if err == nil {
+			fmt.Fprintln(s.out, "asked from now on:", s.sql.Engine())
+		}
 	case ".export":
 		if last == "" || rest == "" {
 			err = errors.New("run a statement first, then .export FILE.csv, .json or .parquet")
@@ -178,11 +186,7 @@ func (s *shell) ask(ctx context.Context, statement string) {
 }
 
 func (s *shell) answer(ctx context.Context, statement string) error {
-	db, err := s.sql.db()
-	if err != nil {
-		return err
-	}
-	rows, err := db.Query(ctx, statement, store.Options{Limit: s.limit})
+	rows, err := s.sql.engines.query(ctx, s.sql.Engine(), statement, s.limit, nil)
 	if err != nil {
 		return mistake(err, statement)
 	}
@@ -192,6 +196,9 @@ func (s *shell) answer(ctx context.Context, statement string) error {
 	}
 	if err := writers[s.format](ctx, rows, s.out); err != nil {
 		return mistake(err, statement)
+	}
+	if cost := costOf(rows); cost != "" {
+		fmt.Fprintln(s.out, cost)
 	}
 	return nil
 }
@@ -237,8 +244,8 @@ func (h *shellHistory) last() string {
 }
 
 // runShell is tapedeck sql without a statement, on a terminal.
-func runShell(ctx context.Context, c Config, limit int, format string) error {
-	v, err := openView(ctx, c, os.Stderr)
+func runShell(ctx context.Context, c Config, limit int, format string, files []*store.FileTable) error {
+	v, err := openView(ctx, c, os.Stderr, files...)
 	if err != nil {
 		return err
 	}
@@ -254,8 +261,9 @@ func runShell(ctx context.Context, c Config, limit int, format string) error {
 	if limit == 0 {
 		limit = shellRows
 	}
-	s := &shell{sql: screenSQL{func() (*store.DB, error) { return v.db, nil }}, history: tui.SQLHistoryIn(own), saved: tui.SavedQueriesIn(own),
+	s := &shell{sql: newScreenSQL(c, func() (*store.DB, error) { return v.db, nil }), history: tui.SQLHistoryIn(own), saved: tui.SavedQueriesIn(own),
 		limit: limit, format: format, out: &harmless{w: os.Stdout}, asked: &shellHistory{}}
+	defer s.sql.engines.close()
 	if s.asked.all, err = s.history.Load(); err != nil {
 		fmt.Fprintln(os.Stderr, "note:", err)
 	}

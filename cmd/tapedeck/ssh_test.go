@@ -370,3 +370,21 @@ func TestExportsOverSSHStayAtHome(t *testing.T) {
 		t.Error("a word that is no role gives more than a viewer has")
 	}
 }
+
+func TestSSHEnvironment(t *testing.T) {
+	t.Setenv("TAPEDECK_TEST_X", "box")
+	t.Setenv(roleVariable, "admin") // of whoever started the server
+	s := &sshServer{}
+	got := strings.Join(s.environ([]string{"LANG=de_DE.UTF-8", "COLORTERM=truecolor", "LD_PRELOAD=/tmp/x.so", "HOME=/root", "PATH=/tmp",
+		"TAPEDECK_ROLE=admin", "TAPEDECK_DATA=/etc", "LC_ALL=../../x", "XDG_STATE_HOME=/"}, "../../../etc/passwd"), " ")
+	for _, bad := range []string{"LD_PRELOAD", "HOME=/root", "/tmp", "TAPEDECK_DATA", "admin", "../", "XDG"} {
+		if strings.Contains(got, bad) {
+			t.Errorf("%s reaches a screen: %s", bad, got)
+		}
+	}
+	for _, good := range []string{"LANG=de_DE.UTF-8", "COLORTERM=truecolor", "TERM=xterm-256color", "TAPEDECK_TEST_X=box"} {
+		if !strings.Contains(got, good) {
+			t.Errorf("%s does not: %s", good, got)
+		}
+	}
+}

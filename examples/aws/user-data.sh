@@ -67,7 +67,7 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
-# What the lake has is not needed here for long.
+# Topics that tapedeck makes say themselves how long they keep (7 days).
 log.retention.hours=48
 log.segment.bytes=268435456
 # A client that died is noticed in seconds.
@@ -168,6 +168,10 @@ cost:
   addresses: 1
   endpoint: "$ENDPOINT"
 CONFIG
+    # Alerts by SNS, where this version sends them itself (docs/delivery.md).
+    if [ -n "$TOPIC" ] && tapedeck config show --config /dev/null --set "notify.sns=$TOPIC" >/dev/null 2>&1; then
+      printf 'notify:\n  sns: %s\n' "$TOPIC" >>"$ROOT/etc/tapedeck/config.yaml"
+    fi
     cp "$ROOT/etc/tapedeck/config.yaml" "$ROOT/etc/tapedeck/config.yaml.stack"
   fi
   chown root:tapedeck "$ROOT/etc/tapedeck/config.yaml"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Writes docs/licences.md: every module that is linked into tapedeck, with its
-# licence as its own file says. Fails on one that is unknown or not permissive.
+# licence as its own file says. Fails on one that is unknown or of the GPL family.
 #   licences.sh [--check]      --check compares and writes nothing (make licences)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -35,8 +35,9 @@ trap 'rm -f "$out"' EXIT
 tapedeck itself is under the [MIT licence](../LICENSE). Linked into it are the Go modules below and,
 through two of them, C and C++ libraries: DuckDB (MIT) by duckdb-go-bindings, and librdkafka
 (BSD-2-Clause, with zlib, lz4, zstd, OpenSSL 3 (Apache-2.0), cyrus-sasl (BSD) and libcurl (curl) in its
-bundle) by confluent-kafka-go. Made by `make licences`, which fails when a licence is unknown or asks
-for more than a notice; each module's own file has the whole text.
+bundle) by confluent-kafka-go. What is under MPL-2.0 is linked unchanged, which that licence allows
+beside any other. Made by `bash examples/packaging/licences.sh`; `make licences` compares, and fails
+when a licence is unknown or of the GPL family. Each module's own file has the whole text.
 
 | module | version | licence |
 |---|---|---|

@@ -3,6 +3,7 @@ package alert
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -189,7 +190,7 @@ func readWatch(list []string, world World) (watch, error) {
 		switch {
 		case colon && kind == "sector":
 			w.kind, w.text = 's', name
-			if len(world.Sectors) > 0 && !contains(world.Sectors, name) {
+			if len(world.Sectors) > 0 && !slices.ContainsFunc(world.Sectors, func(s string) bool { return strings.EqualFold(s, name) }) {
 				return nil, &Problem{Field: "watch", Reason: fmt.Sprintf("there is no sector %q", clip(name, 40)), Nearest: nearest(name, world.Sectors)}
 			}
 		case colon && kind == "group":

@@ -84,7 +84,7 @@ func Reference() []Entry {
 		{"prediction", `prediction("MODEL").FIELD`, "Health", "low, mean, high or age (in seconds) of the model's newest forecast", `prediction("lstm").low > price * 1.005`},
 		{"endpoint_down", "endpoint_down()", "Health", "the prediction endpoint does not answer; a rule of this alone fires once, not per symbol", `endpoint_down()`},
 		{"symbol", "symbol", "Names", "the symbol", `symbol == "AAPL" and price > 100`},
-		{"sector", "sector", "Names", "the symbol's sector", `sector != "Energy" and change("5m") < -3%`},
+		{"sector", "sector", "Names", "the symbol's sector, in small letters", `sector != "energy" and change("5m") < -3%`},
 	}
 }
 

@@ -32,7 +32,6 @@ const Schema = "tapedeck"
 // (partition projection), so that no crawler and no MSCK REPAIR is needed.
 // since is the first day that has data, as YYYY-MM-DD.
 func DDL(l Layout, location string, engine Engine, since string) (string, error) {
-	location = strings.TrimRight(location, "/") + "/" + strings.Trim(l.Folder, "/") + "/"
 	switch engine {
 	case AthenaEngine:
 		return athenaDDL(l, location, since)
@@ -53,34 +52,35 @@ func SchemaDDL(engine Engine) string {
 	return "CREATE DATABASE IF NOT EXISTS " + Schema
 }
 
-func athenaDDL(l Layout, location, since string) (string, error) {
-	var b strings.Builder
-	fmt.Fprintf(&b, "CREATE EXTERNAL TABLE IF NOT EXISTS `%s`.`%s` (\n", Schema, l.Name)
-	for i, c := range l.Columns {
+// Declaration is a table as Athena's catalog holds it: what the DDL says, in
+// parts. Columns have Hive's types; the partitions date and hour are text.
+type Declaration struct {
+	Name       string
+	Comment    string
+	Location   string // s3://bucket/prefix/folder/
+	CSV        bool   // else Parquet
+	Columns    []Column
+	Properties [][2]string
+}
+
+// Declare works out a table's declaration; see DDL.
+func Declare(l Layout, location, since string) (Declaration, error) {
+	location = strings.TrimRight(location, "/") + "/" + strings.Trim(l.Folder, "/") + "/"
+	d := Declaration{Name: l.Name, Comment: l.Comment, Location: location, CSV: l.CSV}
+	for _, c := range l.Columns {
 		typ := "string" // the CSV reader knows texts only
 		if !l.CSV {
 			t, err := duckType(c.Type)
 			if err != nil {
-				return "", fmt.Errorf("table %s, column %s: %w", l.Name, c.Name, err)
+				return d, fmt.Errorf("table %s, column %s: %w", l.Name, c.Name, err)
 			}
 			if typ, err = hiveType(t); err != nil {
-				return "", fmt.Errorf("table %s, column %s: %w", l.Name, c.Name, err)
+				return d, fmt.Errorf("table %s, column %s: %w", l.Name, c.Name, err)
 			}
 		}
-		fmt.Fprintf(&b, "  `%s` %s%s\n", c.Name, typ, comma(i, len(l.Columns)))
+		d.Columns = append(d.Columns, Column{Name: c.Name, Type: typ})
 	}
-	b.WriteString(")\n")
-	if l.Comment != "" {
-		fmt.Fprintf(&b, "COMMENT %s\n", quoteText(l.Comment))
-	}
-	b.WriteString("PARTITIONED BY (`date` string, `hour` string)\n")
-	if l.CSV {
-		b.WriteString("ROW FORMAT SERDE 'org.apache.hadoop.hive.serde2.OpenCSVSerde'\nSTORED AS TEXTFILE\n")
-	} else {
-		b.WriteString("STORED AS PARQUET\n")
-	}
-	fmt.Fprintf(&b, "LOCATION %s\nTBLPROPERTIES (\n", quoteText(location))
-	properties := [][2]string{
+	d.Properties = [][2]string{
 		{"projection.enabled", "true"},
 		{"projection.date.type", "date"}, {"projection.date.format", "yyyy-MM-dd"}, {"projection.date.range", since + ",NOW+1DAY"},
 		{"projection.date.interval", "1"}, {"projection.date.interval.unit", "DAYS"},
@@ -88,18 +88,43 @@ func athenaDDL(l Layout, location, since string) (string, error) {
 		{"storage.location.template", location + "date=${date}/hour=${hour}/"},
 	}
 	if l.CSV {
-		properties = append(properties, [2]string{"skip.header.line.count", "1"})
+		d.Properties = append(d.Properties, [2]string{"skip.header.line.count", "1"})
 	} else {
-		properties = append(properties, [2]string{"parquet.compression", "ZSTD"})
+		d.Properties = append(d.Properties, [2]string{"parquet.compression", "ZSTD"})
 	}
-	for i, p := range properties {
-		fmt.Fprintf(&b, "  %s = %s%s\n", quoteText(p[0]), quoteText(p[1]), comma(i, len(properties)))
+	return d, nil
+}
+
+func athenaDDL(l Layout, location, since string) (string, error) {
+	d, err := Declare(l, location, since)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "CREATE EXTERNAL TABLE IF NOT EXISTS `%s`.`%s` (\n", Schema, d.Name)
+	for i, c := range d.Columns {
+		fmt.Fprintf(&b, "  `%s` %s%s\n", c.Name, c.Type, comma(i, len(d.Columns)))
+	}
+	b.WriteString(")\n")
+	if d.Comment != "" {
+		fmt.Fprintf(&b, "COMMENT %s\n", quoteText(d.Comment))
+	}
+	b.WriteString("PARTITIONED BY (`date` string, `hour` string)\n")
+	if d.CSV {
+		b.WriteString("ROW FORMAT SERDE 'org.apache.hadoop.hive.serde2.OpenCSVSerde'\nSTORED AS TEXTFILE\n")
+	} else {
+		b.WriteString("STORED AS PARQUET\n")
+	}
+	fmt.Fprintf(&b, "LOCATION %s\nTBLPROPERTIES (\n", quoteText(d.Location))
+	for i, p := range d.Properties {
+		fmt.Fprintf(&b, "  %s = %s%s\n", quoteText(p[0]), quoteText(p[1]), comma(i, len(d.Properties)))
 	}
 	b.WriteString(")")
 	return b.String(), nil
 }
 
 func trinoDDL(l Layout, location, since string) (string, error) {
+	location = strings.TrimRight(location, "/") + "/" + strings.Trim(l.Folder, "/") + "/"
 	var b strings.Builder
 	fmt.Fprintf(&b, "CREATE TABLE IF NOT EXISTS %s.%s (\n", Schema, quoteName(l.Name))
 	for _, c := range l.Columns {

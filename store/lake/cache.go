@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -152,17 +154,45 @@ func (c *cache) fetch(ctx context.Context, key string) (string, error) {
 	return got.(string), nil
 }
 
-// has looks for a copy, and notes that it is in use.
+// has looks for a copy, and notes that it is in use. One that a crash of the
+// machine or a careless hand has damaged is put away, and so fetched anew.
 func (c *cache) has(key, tag string) (string, bool) {
 	path := c.path(key, tag)
 	info, err := os.Stat(path)
 	if err != nil {
 		return path, false
 	}
-	if now := time.Now(); now.Sub(info.ModTime()) > time.Minute {
-		os.Chtimes(path, now, now) // once in a while is enough for the sweep
+	if now := time.Now(); now.Sub(info.ModTime()) > time.Minute { // once in a while is enough for the sweep
+		if err := os.Chtimes(path, now, now); errors.Is(err, fs.ErrNotExist) {
+			return path, false // the sweep was quicker
+		}
+	}
+	if !whole(path, info.Size()) {
+		os.Remove(path)
+		return path, false
 	}
 	return path, true
+}
+
+// whole says whether a copy has both its ends: a Parquet file is framed by its
+// name, and no part begins with a zero.
+func whole(path string, size int64) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var begin, end [4]byte
+	if _, err := f.ReadAt(begin[:], 0); err != nil {
+		return false
+	}
+	if _, err := f.ReadAt(end[:], size-4); err != nil {
+		return false
+	}
+	if strings.HasSuffix(path, ".parquet") {
+		return string(begin[:]) == "PAR1" && string(end[:]) == "PAR1"
+	}
+	return begin != [4]byte{}
 }
 
 func (c *cache) load(ctx context.Context, key string, immutable bool) (string, error) {
@@ -185,6 +215,9 @@ func (c *cache) load(ctx context.Context, key string, immutable bool) (string, e
 	}
 	defer os.Remove(f.Name())
 	n, err := io.Copy(f, r)
+	if err == nil {
+		err = f.Sync() // or the name could outlive a power cut, and the content not
+	}
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}

@@ -95,6 +95,17 @@ func (t *Trino) Query(ctx context.Context, statement string, o Options) (*Rows, 
 	return &Rows{source: s, columns: columns, limit: o.Limit, elapsed: time.Since(start)}, nil
 }
 
+// Declare runs the statements that athena.DDL has written: the only ones that
+// this client runs beside questions.
+func (t *Trino) Declare(ctx context.Context, statements []string) error {
+	for _, s := range statements {
+		if _, err := t.db.ExecContext(ctx, s); err != nil {
+			return explainTrino(ctx, err)
+		}
+	}
+	return nil
+}
+
 // trinoProgress is told by the client how far the cluster is.
 type trinoProgress struct {
 	tell  func(float64)

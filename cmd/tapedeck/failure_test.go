@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/johannesboyne/gofakes3"
+	"github.com/johannesboyne/gofakes3/backend/s3mem"
+
+	"tapedeck/pipeline/kafka"
+	"tapedeck/store/lake"
+)
+
+// running is a pipeline of its own process that says over HTTP how it does.
+type runningBox struct {
+	*box
+	data, address string
+	settings      []string
+	stop          func() // in order; fails the test where it does not end well
+}
+
+func startPipeline(t *testing.T, b *box, env []string, settings ...string) *runningBox {
+	t.Helper()
+	r := &runningBox{box: b, data: filepath.Join(b.dir, "data"), address: freePort(t)}
+	r.settings = append([]string{"--data", r.data, "--set", "sim.symbols=50", "--set", "sim.history=false", "--set", "kafka.partitions=4",
+		"--set", "archive.flush_age=1s", "--set", "archive.merge_every=10s", "--set", "http.listen=" + r.address}, settings...)
+	b.env = append(b.env, env...)
+	cmd := b.command(context.Background(), append([]string{"run"}, r.settings...)...)
+	var said strings.Builder
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	var once sync.Once
+	r.stop = func() {
+		once.Do(func() {
+			cmd.Process.Signal(syscall.SIGTERM)
+			select {
+			case err := <-ended:
+				if err != nil {
+					t.Errorf("%v %s\n%s", err, said.String(), b.logOf(r.data))
+				}
+			case <-time.After(40 * time.Second):
+				cmd.Process.Kill()
+				t.Errorf("it does not end: %s\n%s", said.String(), b.logOf(r.data))
+				<-ended
+			}
+		})
+	}
+	t.Cleanup(r.stop)
+	return r
+}
+
+// ready waits until the pipeline is well and has ticks (want ""), or says want.
+func (r *runningBox) ready(want string) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), 40*time.Second)
+	defer cancel()
+	last := ""
+	for pause(ctx) == nil {
+		response, err := http.Get("http://" + r.address + "/readyz")
+		if err != nil {
+			continue
+		}
+		body, _ := io.ReadAll(response.Body)
+		response.Body.Close()
+		last = string(body)
+		if want == "" && response.StatusCode == http.StatusOK {
+			if m, err := metrics(r.address); err == nil && m["tapedeck_lake_flush_rows"] > 0 {
+				return
+			}
+		}
+		if want != "" && strings.Contains(last, want) {
+			return
+		}
+	}
+	r.t.Fatalf("never %q, but %q\n%s", want, last, r.logOf(r.data))
+}
+
+// whole checks, after the end, that every record of the log lies in the lake.
+func (r *runningBox) whole() {
+	t := r.t
+	t.Helper()
+	r.stop()
+	for _, entry := range r.env {
+		name, value, _ := strings.Cut(entry, "=")
+		t.Setenv(name, value)
+	}
+	if out, errs, code := r.tapedeck(append([]string{"lake", "verify"}, r.settings...)...); code != 0 {
+		t.Errorf("lake verify: %s%s", out, errs)
+	}
+	c, err := (&options{data: r.data, set: setsOf(r.settings), own: true}).config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, _, err := openLakeView(t.Context(), c, false, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.close()
+	ranges, err := v.log.Offsets(t.Context(), kafka.Ticks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := v.log.TopicID(t.Context(), kafka.Ticks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for partition, in := range ranges {
+		if _, next, err := v.lake.OpenPartition(t.Context(), lake.Ticks, id, int32(partition)); err != nil || next != in.High || next == 0 {
+			t.Errorf("partition %d: the lake comes to %d, the log to %d, %v", partition, next, in.High, err)
+		}
+	}
+}
+
+// A key that expires while it runs is said; a new one is taken up by itself,
+// and what came meanwhile goes to the lake.
+func TestCredentialsExpireAndAreRenewed(t *testing.T) {
+	backend := s3mem.New()
+	if err := backend.CreateBucket("lake"); err != nil {
+		t.Fatal(err)
+	}
+	inner := gofakes3.New(backend).Server()
+	var mu sync.Mutex
+	valid, given := "KEYONE", "KEYONE"
+	set := func(v, g string) { mu.Lock(); valid, given = v, g; mu.Unlock() }
+	s3 := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		ok := strings.Contains(r.Header.Get("Authorization"), "Credential="+valid+"/")
+		mu.Unlock()
+		if !ok {
+			w.Header().Set("Content-Type", "application/xml")
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, `<?xml version="1.0"?><Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>`)
+			return
+		}
+		inner.ServeHTTP(w, r)
+	}))
+	defer s3.Close()
+	// As a role's credentials come on EC2, ECS and EKS.
+	source := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprintf(w, `{"AccessKeyId": %q, "SecretAccessKey": "hush", "Token": "t", "Expiration": %q}`, given, time.Now().Add(time.Second).UTC().Format(time.RFC3339))
+	}))
+	defer source.Close()
+	r := startPipeline(t, newBox(t), []string{"AWS_CONTAINER_CREDENTIALS_FULL_URI=" + source.URL, "AWS_EC2_METADATA_DISABLED=true", "AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_SESSION_TOKEN="},
+		"--set", "lake=s3://lake/p", "--set", "s3.endpoint="+s3.URL, "--set", "s3.path_style=true", "--set", "s3.sse=none")
+	r.ready("")
+	set("KEYTWO", "KEYONE")
+	r.ready("S3 refuses these credentials")
+	set("KEYTWO", "KEYTWO")
+	r.ready("")
+	if log := r.logOf(r.data); strings.Contains(log, "hush") {
+		t.Error("a secret stands in the log")
+	}
+	r.whole()
+}
+
+// A lake on a disk that is full makes the archive wait, in words; with room
+// again it goes on, and nothing is missing. Needs root, to have a small disk.
+func TestPipelineWaitsWhereTheDiskIsFull(t *testing.T) {
+	b := newBox(t)
+	disk := filepath.Join(b.dir, "disk")
+	if err := os.Mkdir(disk, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=8m"); err != nil {
+		t.Skip("a small disk cannot be had: ", err)
+	}
+	defer syscall.Unmount(disk, syscall.MNT_DETACH)
+	r := startPipeline(t, b, nil, "--set", "lake="+filepath.Join(disk, "lake"))
+	r.ready("")
+	filler, err := os.Create(filepath.Join(disk, "filler"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = io.Copy(filler, io.LimitReader(zeroes{}, 64<<20))
+	filler.Close()
+	if err == nil {
+		t.Fatal("the disk did not fill up")
+	}
+	r.ready("disk is full")
+	if err := os.Remove(filler.Name()); err != nil {
+		t.Fatal(err)
+	}
+	r.ready("")
+	r.whole()
+}
+
+type zeroes struct{}
+
+func (zeroes) Read(p []byte) (int, error) { clear(p); return len(p), nil }
