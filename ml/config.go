@@ -48,6 +48,7 @@ func DefaultConfig() Config {
 	c.Trees.Subsample, c.Trees.MaxBins = 0.5, 64
 	c.Trees.BaseScore = []float64{0}
 	c.Network.Epochs, c.Network.Patience, c.Network.BatchSize = 8, 2, 256
+	c.Network.LearningRate = 3e-4 // at 1e-3 the second epoch already fits noise
 	c.Network.ClipNorm, c.Network.Huber = 1, 2
 	return c
 }

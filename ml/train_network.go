@@ -49,11 +49,8 @@ func (t *training) normaliser() *Normaliser {
 // network fits one network for all horizons.
 func (t *training) network(ctx context.Context, m *Model) error {
 	c := t.config
-	embargo := t.heldAt.Add(-time.Duration(c.longest()) * time.Second)
 	m.manifest.Normaliser = t.normaliser()
-	fit := t.windows(t.fit, m.manifest.Normaliser, c.Relative, func(s sample) bool { return t.data.time(s).Add(time.Minute) <= embargo })
-	last := t.until.Add(-time.Minute - time.Duration(c.longest())*time.Second)
-	held := t.windows(t.held, m.manifest.Normaliser, c.Relative, func(s sample) bool { return t.data.time(s) <= last })
+	fit, held := t.networkWindows(m.manifest.Normaliser)
 	if fit.Len() < 100 || held.Len() < 20 {
 		return fmt.Errorf("%w: %d windows to fit and %d to hold out", ErrData, fit.Len(), held.Len())
 	}
@@ -96,6 +93,16 @@ func (t *training) network(ctx context.Context, m *Model) error {
 	m.manifest.Curves = []Curve{curve}
 	t.progress(Progress{Stage: "calibration", Fraction: 0.98})
 	return t.calibrateNetwork(ctx, m)
+}
+
+// networkWindows are the windows to fit to and to hold out; no outcome of the
+// first reaches into the second.
+func (t *training) networkWindows(n *Normaliser) (fit, held *windows) {
+	longest := time.Duration(t.config.longest()) * time.Second
+	embargo, last := t.heldAt.Add(-longest), t.until.Add(-time.Minute-longest)
+	fit = t.windows(t.fit, n, t.config.Relative, func(s sample) bool { return t.data.time(s).Add(time.Minute) <= embargo })
+	held = t.windows(t.held, n, t.config.Relative, func(s sample) bool { return t.data.time(s) <= last })
+	return fit, held
 }
 
 // windows are those of a list that may be used and have targets for all horizons.

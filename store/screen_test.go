@@ -54,6 +54,22 @@ func TestBarsForTheScreen(t *testing.T) {
 	if err != nil || len(sparks) != 2 || len(sparks["IBM"]) != 30 || sparks["IBM"][29] != 399 {
 		t.Errorf("sparks: %v, %v", sparks, err)
 	}
+	var all []market.Bar
+	each := func(b *market.Bar) error {
+		all = append(all, *b)
+		return nil
+	}
+	if err := db.EachBar(t.Context(), market.Minute, 0, 0, each); err != nil || len(all) != 600 || all[0].Symbol != "AAPL" || all[1].Symbol != "IBM" || all[1].Time != start || all[599].Close != 399 {
+		t.Errorf("all bars: %d, %v", len(all), err)
+	}
+	all = nil
+	if err := db.EachBar(t.Context(), market.Minute, start.Add(time.Minute), start.Add(3*time.Minute), each); err != nil || len(all) != 4 || all[0].Close != 101 {
+		t.Errorf("bars of a range: %v, %v", all, err)
+	}
+	enough := errors.New("enough")
+	if err := db.EachBar(t.Context(), market.Minute, 0, 0, func(*market.Bar) error { return enough }); !errors.Is(err, enough) {
+		t.Errorf("an error of the reader is lost: %v", err)
+	}
 }
 
 // backwards is a dialect in which everything is written backwards.

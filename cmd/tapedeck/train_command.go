@@ -31,6 +31,7 @@ type training struct {
 	keep       bool   // what is in use stays
 	champion   bool   //
 	archive    string // of SageMaker
+	export     string // directory for another program to train on; empty: train here
 	where      string // the model's directory; empty: among the models of the data directory
 	background bool   // for the pipeline: with low priority, what it does goes to the screens
 	config     Config
@@ -81,6 +82,7 @@ and scores, and model.tar.gz with all of it, as SageMaker wants it. The same his
 	flags.BoolVar(&t.keep, "keep", false, "do not put it in use; tapedeck models promote does")
 	flags.BoolVar(&t.champion, "champion", false, "make it the champion: the model that is drawn first and that rules hear of")
 	flags.StringVar(&t.where, "out", "", "write the model to this new `DIR`ectory; it is not put in use")
+	flags.StringVar(&t.export, "export", "", "train nothing: write the network's training set to this new `DIR`ectory as NumPy files, for examples/train/keras_train.py")
 	flags.StringVar(&t.archive, "archive", "", "write model.tar.gz, which lies in the model's directory, to this `FILE`, too")
 	flags.BoolVar(&t.background, "background", false, "with low priority; how it goes is told to the screens")
 	_ = flags.MarkHidden("background")
@@ -121,6 +123,15 @@ func (t *training) run(ctx context.Context) error {
 	teller.say("reading history", 0)
 	history, err := readHistory(ctx, v, t.from, t.to)
 	if err != nil {
+		return err
+	}
+	if t.export != "" {
+		c := ml.DefaultConfig()
+		c.Seed, c.MaxRows = t.seed, ml.NetworkRows
+		err := ml.Export(history, c, t.export)
+		if errors.Is(err, ml.ErrData) {
+			return fmt.Errorf("%w: %w", errYoung, err)
+		}
 		return err
 	}
 	for _, name := range t.models {
