@@ -17,7 +17,8 @@ import (
 //
 // A prediction's price is the close of the minute it is for, or the last one
 // before it where nothing was traded then. A prediction whose session ended
-// before it came due is not scored.
+// before it came due is not scored. With another version of a model its live
+// record begins anew; what the version before it still has to come is dropped.
 type Board struct {
 	mu      sync.Mutex
 	models  map[string]*record
@@ -33,11 +34,12 @@ type record struct {
 	horizons      map[int32]*tally // live ones
 	filled        map[int32]*tally // back-filled ones
 	symbols       map[symbolHorizon]*block
+	filledSymbols map[symbolHorizon]*block
 }
 
 func newRecord(name string) *record {
 	return &record{name: strings.Clone(name), horizons: make(map[int32]*tally), filled: make(map[int32]*tally),
-		symbols: make(map[symbolHorizon]*block)}
+		symbols: make(map[symbolHorizon]*block), filledSymbols: make(map[symbolHorizon]*block)}
 }
 
 type symbolHorizon struct {
@@ -104,7 +106,11 @@ func (b *Board) Predict(p *market.Prediction) bool {
 		b.models[m.name] = m
 	}
 	if p.Made >= m.made && !p.BackFilled {
-		m.version, m.made = p.Version, p.Made
+		if m.version != p.Version && m.version != "" { // its record is its own
+			clear(m.horizons)
+			clear(m.symbols)
+		}
+		m.version, m.made = strings.Clone(p.Version), p.Made
 	}
 	f := b.follower(p.Symbol)
 	q := f.queue(m, p.Horizon)
@@ -191,27 +197,31 @@ func (b *Board) Close(bar *market.Bar) []Outcome {
 func (m *record) settle(p *market.Prediction, price, drift float64) Outcome {
 	o := outcome{mean: math.Log(p.Mean / p.Base), low: math.Log(p.Low / p.Base), high: math.Log(p.High / p.Base),
 		drift: drift, real: math.Log(price / p.Base)}
-	tallies := m.horizons
+	result := Outcome{Prediction: *p, Price: price, Inside: o.inside(),
+		Hit: o.real != 0 && o.mean != 0 && (o.real > 0) == (o.mean > 0)}
+	tallies, symbols := m.horizons, m.symbols
 	if p.BackFilled {
-		tallies = m.filled
+		tallies, symbols = m.filled, m.filledSymbols
 	} else {
 		m.band.Observe(p.Horizon, o.inside())
+		if p.Version != m.version {
+			return result
+		}
 	}
 	t := tallies[p.Horizon]
 	if t == nil {
-		t = &tally{horizon: p.Horizon}
+		t = &tally{horizon: p.Horizon, limit: maxBlocks}
 		tallies[p.Horizon] = t
 	}
 	t.add(p.Bar, o)
 	key := symbolHorizon{p.Symbol, p.Horizon}
-	s := m.symbols[key]
+	s := symbols[key]
 	if s == nil {
 		s = &block{}
-		m.symbols[key] = s
+		symbols[key] = s
 	}
 	s.add(o)
-	return Outcome{Prediction: *p, Price: price, Inside: o.inside(),
-		Hit: o.real != 0 && o.mean != 0 && (o.real > 0) == (o.mean > 0)}
+	return result
 }
 
 // Band is what keeps the live intervals of a model at their coverage: give the
@@ -253,13 +263,7 @@ func (b *Board) Backfill(predictions []market.Prediction, bars []market.Bar) []O
 			mine = newRecord(name)
 			b.models[mine.name] = mine
 		}
-		mine.filled = m.filled
-		for key, s := range m.symbols {
-			if mine.symbols[key] == nil {
-				mine.symbols[key] = &block{}
-			}
-			mine.symbols[key].merge(s)
-		}
+		mine.filled, mine.filledSymbols = m.filled, m.filledSymbols
 	}
 	b.mu.Unlock()
 	for _, f := range past.symbols {
@@ -322,12 +326,20 @@ func (b *Board) Symbols(model string, horizon int32) []SymbolScore {
 	if m == nil {
 		return nil
 	}
-	var list []SymbolScore
-	for key, s := range m.symbols {
-		if key.horizon == horizon {
-			list = append(list, SymbolScore{Symbol: key.symbol, N: s.n, Skill: skill(s.squares, s.base).Value,
-				Direction: float64(s.hits) / float64(s.moved), Coverage: float64(s.inside) / float64(s.n)})
+	all := make(map[string]block)
+	for _, part := range []map[symbolHorizon]*block{m.symbols, m.filledSymbols} {
+		for key, s := range part {
+			if key.horizon == horizon {
+				sum := all[key.symbol]
+				sum.merge(s)
+				all[key.symbol] = sum
+			}
 		}
+	}
+	list := make([]SymbolScore, 0, len(all))
+	for symbol, s := range all {
+		list = append(list, SymbolScore{Symbol: symbol, N: s.n, Skill: skill(s.squares, s.base).Value,
+			Direction: float64(s.hits) / float64(s.moved), Coverage: float64(s.inside) / float64(s.n)})
 	}
 	slices.SortFunc(list, func(a, b SymbolScore) int { return strings.Compare(a.Symbol, b.Symbol) })
 	return list

@@ -37,30 +37,70 @@ type sample struct{ series, row int32 }
 // NewData makes the rows of closed one-minute bars, in any order, by the same
 // code that makes them live.
 func NewData(bars []market.Bar) *Data {
-	d := &Data{}
-	panel := features.NewPanel()
-	index := make(map[string]int)
-	panel.Feed(bars, func(t market.Time) {
-		usable := false
-		for r := range panel.Newest() {
-			k, ok := index[r.Symbol]
-			if !ok {
-				k = len(d.series)
-				index[r.Symbol] = k
-				d.series = append(d.series, series{symbol: strings.Clone(r.Symbol), sector: sectorOf(r.Sector)})
-			}
-			d.series[k].add(&r)
-			if r.Ready {
-				usable = true
-				d.rows++
-			}
-		}
-		if usable {
-			d.times = append(d.times, t)
-		}
-	})
+	g := NewGatherer()
+	g.panel.Feed(bars, g.minute)
+	return g.Data()
+}
+
+// Gatherer makes a Data of bars that come in the order of their times, without
+// keeping them: a million rows take about 70 MB.
+type Gatherer struct {
+	data  *Data
+	panel *features.Panel
+	index map[string]int // into data.series
+	now   market.Time    // minute whose bars come
+}
+
+// NewGatherer is a gatherer without bars.
+func NewGatherer() *Gatherer {
+	return &Gatherer{data: &Data{}, panel: features.NewPanel(), index: make(map[string]int)}
+}
+
+// Add takes a closed one-minute bar that is not older than the one before.
+// Others are passed over.
+func (g *Gatherer) Add(b *market.Bar) {
+	if b.Time > g.now {
+		g.cut()
+		g.now = b.Time
+	}
+	g.panel.Add(b)
+}
+
+func (g *Gatherer) cut() {
+	if g.now > g.panel.Now() && len(g.panel.Pending()) > 0 {
+		g.panel.CutEach(g.now, g.minute)
+	}
+}
+
+// Data ends the last minute and gives the history. The gatherer is of no use
+// after it.
+func (g *Gatherer) Data() *Data {
+	g.cut()
+	d := g.data
 	slices.SortFunc(d.series, func(a, b series) int { return strings.Compare(a.symbol, b.symbol) })
 	return d
+}
+
+// minute takes the rows of a minute that was cut.
+func (g *Gatherer) minute(t market.Time) {
+	d, usable := g.data, false
+	for r := range g.panel.Newest() {
+		k, ok := g.index[r.Symbol]
+		if !ok {
+			k = len(d.series)
+			name := strings.Clone(r.Symbol)
+			g.index[name] = k
+			d.series = append(d.series, series{symbol: name, sector: sectorOf(r.Sector)})
+		}
+		d.series[k].add(&r)
+		if r.Ready {
+			usable = true
+			d.rows++
+		}
+	}
+	if usable {
+		d.times = append(d.times, t)
+	}
 }
 
 func sectorOf(name string) int {

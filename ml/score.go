@@ -21,6 +21,9 @@ type outcome struct {
 	real            float64
 }
 
+// width of the interval, in which errors are measured.
+func (o outcome) width() float64 { return max(o.high-o.low, 1e-12) }
+
 func (o outcome) inside() bool { return o.real >= o.low && o.real <= o.high }
 
 // block is what a stretch of time adds up to.
@@ -32,7 +35,7 @@ type block struct {
 }
 
 func (b *block) add(o outcome) {
-	width := max(o.high-o.low, 1e-12)
+	width := o.width()
 	b.n++
 	e := o.real - o.mean
 	b.squares += e * e / (width * width)
@@ -67,12 +70,13 @@ func (b *block) merge(o *block) {
 // tally keeps the blocks of the newest forecasts of a horizon.
 type tally struct {
 	horizon int32
+	limit   int     // most blocks, after which the oldest go; 0: all are kept
 	blocks  []block // oldest first
 }
 
 const (
-	maxBlocks    = 400
-	minBlocks    = 4 // fewer say nothing about luck
+	maxBlocks    = 400 // of a live record
+	minBlocks    = 4   // fewer say nothing about luck
 	minBlockSpan = 300
 	resamples    = 500
 )
@@ -80,8 +84,7 @@ const (
 // add takes the outcome of a forecast that was made at a time; times do not
 // fall by more than a block.
 func (t *tally) add(made market.Time, o outcome) {
-	span := int64(max(t.horizon, minBlockSpan)) * 1_000_000
-	begin := int64(made) / span
+	begin := int64(made) / (int64(max(t.horizon, minBlockSpan)) * 1_000_000)
 	for i := len(t.blocks) - 1; i >= 0 && i >= len(t.blocks)-2; i-- {
 		if t.blocks[i].begin == begin {
 			t.blocks[i].add(o)
@@ -92,7 +95,7 @@ func (t *tally) add(made market.Time, o outcome) {
 		t.blocks[len(t.blocks)-1].add(o)
 		return
 	}
-	if len(t.blocks) == maxBlocks {
+	if t.limit > 0 && len(t.blocks) == t.limit {
 		t.blocks = slices.Delete(t.blocks, 0, 1)
 	}
 	b := block{begin: begin}
@@ -114,18 +117,18 @@ func (t *tally) score() Score {
 		return s
 	}
 	s.MAE, s.RMSE = all.absolute/float64(all.n), math.Sqrt(all.plain/float64(all.n))
-	s.Skill, s.Drift = skill(all.squares, all.base), skill(all.squares, all.drift)
-	if len(t.blocks) >= minBlocks {
-		t.bootstrap(&s)
-	}
-	s.Direction = t.share(func(b *block) (int, int) { return b.hits, b.moved })
-	s.Coverage = t.share(func(b *block) (int, int) { return b.inside, b.n })
+	squares := func(b *block) float64 { return b.squares }
+	s.Skill = skillOf(t.blocks, squares, func(b *block) float64 { return b.base })
+	s.Drift = skillOf(t.blocks, squares, func(b *block) float64 { return b.drift })
+	s.Direction = share(t.blocks, func(b *block) (int, int) { return b.hits, b.moved })
+	s.Coverage = share(t.blocks, func(b *block) (int, int) { return b.inside, b.n })
 	return s
 }
 
 // unknown is the estimate of what nothing is known of.
 func unknown() Estimate { return Estimate{Value: math.NaN(), Low: math.NaN(), High: math.NaN()} }
 
+// skill is 1 − squares/base, without an interval.
 func skill(squares, base float64) Estimate {
 	e := unknown()
 	if base > 0 {
@@ -134,23 +137,45 @@ func skill(squares, base float64) Estimate {
 	return e
 }
 
-// bootstrap sets the intervals of the skills: blocks are drawn with
-// replacement, as many as there are.
-func (t *tally) bootstrap(s *Score) {
-	random := rand.New(rand.NewPCG(uint64(t.horizon), 7))
-	skills, drifts := make([]float64, resamples), make([]float64, resamples)
-	for r := range resamples {
-		var squares, base, drift float64
-		for range t.blocks {
-			b := &t.blocks[random.IntN(len(t.blocks))]
-			squares += b.squares
-			base += b.base
-			drift += b.drift
-		}
-		skills[r], drifts[r] = skill(squares, base).Value, skill(squares, drift).Value
+// skillOf is 1 − the ratio of two sums over blocks, with its interval.
+func skillOf[B any](blocks []B, squares, base func(*B) float64) Estimate {
+	r := ratio(blocks, squares, base)
+	return Estimate{Value: 1 - r.Value, Low: 1 - r.High, High: 1 - r.Low}
+}
+
+// ratio is the ratio of two sums over blocks. Its interval is of a bootstrap:
+// blocks are drawn with replacement, as many as there are.
+func ratio[B any](blocks []B, over, under func(*B) float64) Estimate {
+	var a, b float64
+	parts := make([][2]float64, len(blocks))
+	for i := range blocks {
+		parts[i] = [2]float64{over(&blocks[i]), under(&blocks[i])}
+		a, b = a+parts[i][0], b+parts[i][1]
 	}
-	s.Skill.Low, s.Skill.High = percentiles(skills)
-	s.Drift.Low, s.Drift.High = percentiles(drifts)
+	e := unknown()
+	if !(b > 0) {
+		return e
+	}
+	e.Value = a / b
+	if len(blocks) < minBlocks {
+		return e
+	}
+	random := rand.New(rand.NewPCG(uint64(len(blocks)), 7))
+	values := make([]float64, 0, resamples)
+	for range resamples {
+		a, b = 0, 0
+		for range parts {
+			p := &parts[random.IntN(len(parts))]
+			a, b = a+p[0], b+p[1]
+		}
+		if b > 0 {
+			values = append(values, a/b)
+		}
+	}
+	if len(values) > 0 {
+		e.Low, e.High = percentiles(values)
+	}
+	return e
 }
 
 func percentiles(v []float64) (low, high float64) {
@@ -160,10 +185,10 @@ func percentiles(v []float64) (low, high float64) {
 
 // share is a share with Wilson's interval for the effective number of trials:
 // that many independent ones would spread as much as the blocks do.
-func (t *tally) share(of func(*block) (hits, n int)) Estimate {
+func share[B any](blocks []B, of func(*B) (hits, n int)) Estimate {
 	var hits, n float64
-	for i := range t.blocks {
-		h, k := of(&t.blocks[i])
+	for i := range blocks {
+		h, k := of(&blocks[i])
 		hits, n = hits+float64(h), n+float64(k)
 	}
 	e := unknown()
@@ -171,13 +196,13 @@ func (t *tally) share(of func(*block) (hits, n int)) Estimate {
 		return e
 	}
 	e.Value = hits / n
-	k := float64(len(t.blocks))
+	k := float64(len(blocks))
 	if k < minBlocks {
 		return e
 	}
 	var spread float64 // of the ratio, clustered by block
-	for i := range t.blocks {
-		h, m := of(&t.blocks[i])
+	for i := range blocks {
+		h, m := of(&blocks[i])
 		d := float64(h) - e.Value*float64(m)
 		spread += d * d
 	}

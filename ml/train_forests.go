@@ -15,14 +15,7 @@ func (t *training) forests(ctx context.Context, m *Model) error {
 	c := t.config
 	m.manifest.Lags = slices.Clone(c.Lags)
 	cols := len(c.Lags) * features.Count
-	fill := func(list []sample) []float32 {
-		values := make([]float32, len(list)*cols)
-		for i, s := range list {
-			t.data.lagged(s, c.Lags, values[i*cols:(i+1)*cols])
-		}
-		return values
-	}
-	fit, held := fill(t.fit), fill(t.held)
+	fit, held := t.lagged(t.fit), t.lagged(t.held)
 	names := make([]string, 0, cols)
 	for _, lag := range c.Lags {
 		for _, name := range features.Names {

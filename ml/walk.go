@@ -19,6 +19,11 @@ type Walk struct {
 	Since market.Time   // first minute to forecast; 0: after the first third of the minutes, or as soon as a model can be
 	Every time.Duration // between forecasts of a symbol, whole minutes; 0: each minute
 
+	// Embargo is a pause between the last minute that the model of a fold knows
+	// in any way and the first that it forecasts, whole minutes. What a model is
+	// fitted to is purged without it: no row's outcome reaches beyond its time.
+	Embargo time.Duration
+
 	// Predictions makes Record.Predictions.
 	Predictions bool
 }
@@ -33,6 +38,11 @@ type Record struct {
 // WalkForward forecasts history with models of a kind and scores them. The
 // intervals adapt as live ones do (Band), with what had come due by then.
 func WalkForward(ctx context.Context, kind string, data *Data, c Config, w Walk, progress func(Progress)) (*Record, error) {
+	return walkForward(ctx, kind, data, c, w, nil, progress)
+}
+
+// walkForward is WalkForward with, perhaps, a judge beside it.
+func walkForward(ctx context.Context, kind string, data *Data, c Config, w Walk, judge *judge, progress func(Progress)) (*Record, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("score %s: %w", kind, err)
 	}
@@ -43,14 +53,24 @@ func WalkForward(ctx context.Context, kind string, data *Data, c Config, w Walk,
 	if progress == nil {
 		progress = func(Progress) {}
 	}
-	f := &forward{data: data, horizons: c.Horizons, walk: w, tallies: make([]tally, len(c.Horizons)), due: make([][]waiting, len(c.Horizons))}
+	f := &forward{data: data, horizons: c.Horizons, walk: w, judge: judge, tallies: make([]tally, len(c.Horizons)), due: make([][]waiting, len(c.Horizons))}
 	for h := range f.tallies {
 		f.tallies[h].horizon = c.Horizons[h]
 	}
 	for k, start := range starts {
 		fold := c
 		fold.Version, fold.Made = "", start
-		model, err := trainUntil(ctx, kind, data, start, fold, func(p Progress) {
+		known := start.Add(-w.Embargo)
+		if judge != nil {
+			t := &training{data: data, config: fold}
+			if err := t.split(known); err != nil {
+				return nil, fmt.Errorf("score %s: %w", kind, err)
+			}
+			if err := judge.fold(t); err != nil {
+				return nil, fmt.Errorf("score %s: %w", kind, err)
+			}
+		}
+		model, err := trainUntil(ctx, kind, data, known, fold, func(p Progress) {
 			p.Fraction = (float64(k) + p.Fraction) / float64(len(starts))
 			p.Stage = fmt.Sprintf("fold %d of %d: %s", k+1, len(starts), p.Stage)
 			progress(p)
@@ -93,7 +113,10 @@ func (w *Walk) starts(data *Data, c *Config) ([]market.Time, error) {
 	if w.Every%time.Minute != 0 || w.Every < 0 {
 		return nil, errors.New("forecasts are made every whole number of minutes")
 	}
-	least := c.leastMinutes() + int(c.Horizons[0]/60)
+	if w.Embargo%time.Minute != 0 || w.Embargo < 0 {
+		return nil, errors.New("the embargo is a whole number of minutes")
+	}
+	least := c.leastMinutes() + int(c.Horizons[0]/60) + int(w.Embargo/time.Minute)
 	minutes := data.times
 	first := max(len(minutes)/3, least)
 	for w.Since != 0 && first < len(minutes) && minutes[first] < w.Since {
@@ -114,6 +137,7 @@ type forward struct {
 	data     *Data
 	horizons []int32
 	walk     Walk
+	judge    *judge // nil: none
 
 	band        Band
 	tallies     []tally
@@ -126,6 +150,7 @@ type waiting struct {
 	sample
 	at              market.Time // of the row
 	mean, low, high float32
+	linear, usual   float32 // for a judge
 }
 
 // fold forecasts the rows of start <= Time < end.
@@ -158,7 +183,11 @@ func (f *forward) keep(model *Model, list []sample, t market.Time, out []float32
 	for i, s := range list {
 		for h, horizon := range f.horizons {
 			o := out[(i*len(f.horizons)+h)*Outputs:][:Outputs]
-			f.due[h] = append(f.due[h], waiting{s, t, o[0], o[1], o[2]})
+			w := waiting{sample: s, at: t, mean: o[0], low: o[1], high: o[2]}
+			if f.judge != nil {
+				w.linear, w.usual = f.judge.simple(s, h), float32(f.judge.usual[s.series][h])
+			}
+			f.due[h] = append(f.due[h], w)
 			if f.walk.Predictions {
 				p := prediction(f.data.series[s.series].symbol, &model.manifest, t, f.data.series[s.series].close[s.row], horizon, o)
 				p.Made, p.BackFilled = t.Add(time.Minute), true
@@ -183,6 +212,9 @@ func (f *forward) settle(t market.Time) {
 				drift: float64(f.data.series[w.series].drift[w.row]) * float64(horizon/60)}
 			f.band.Observe(horizon, o.inside())
 			f.tallies[h].add(w.at, o)
+			if f.judge != nil {
+				f.judge.take(w, h, o)
+			}
 		}
 		f.due[h] = queue[n:]
 	}

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -44,7 +45,9 @@ type computing struct {
 	record    *kafka.Record
 	ctx       context.Context // of the call of Process in hand, for what is written during it
 	snapped   time.Time
-	since     int // records since the last snapshot
+	since     int       // records since the last snapshot
+	stateEnd  int64     // of the state topic's partition, as this worker wrote it
+	called    time.Time // when it was last awake
 	failure   error
 
 	// The methods as values, made once: each making would be an allocation.
@@ -75,6 +78,9 @@ func (c *computing) Start(ctx context.Context) (int64, error) {
 	// What a worker before this one has handed on must be seen below.
 	if err := c.producer.Flush(ctx); err != nil {
 		return 0, fmt.Errorf("flush outputs: %w", err)
+	}
+	if err := c.own(ctx); err != nil {
+		return 0, err
 	}
 	snap, effects, err := readSnapshot(ctx, c.log, c.partition)
 	if err != nil {
@@ -170,11 +176,19 @@ func (c *computing) readWritten(ctx context.Context, from map[string]int64) erro
 }
 
 func (c *computing) Process(ctx context.Context, records []kafka.Record) error {
+	if err := c.awake(ctx); err != nil {
+		return err
+	}
 	if err := c.takeEdits(ctx); err != nil {
 		return err
 	}
 	c.ctx = ctx
 	for i := range records {
+		if i&255 == 255 {
+			if err := c.awake(ctx); err != nil {
+				return err
+			}
+		}
 		c.take(&records[i])
 		if c.failure != nil {
 			return c.failure
@@ -190,6 +204,9 @@ func (c *computing) Process(ctx context.Context, records []kafka.Record) error {
 }
 
 func (c *computing) Idle(ctx context.Context, _ int64) error {
+	if err := c.awake(ctx); err != nil {
+		return err
+	}
 	if err := c.takeEdits(ctx); err != nil {
 		return err
 	}
@@ -205,7 +222,10 @@ func (c *computing) Stop(ctx context.Context) error {
 	if c.failure != nil || len(c.effects) > 0 {
 		return nil // the snapshot before stands
 	}
-	return c.snapshot(ctx)
+	if err := c.snapshot(ctx); !errors.Is(err, errTaken) {
+		return err
+	}
+	return nil // and so does that of whoever has the partition now
 }
 
 // take works on one record of the log.

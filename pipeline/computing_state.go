@@ -52,10 +52,70 @@ func (c *computing) takeEdits(ctx context.Context) error {
 
 // effect notes an edit and lets it act.
 func (c *computing) effect(ctx context.Context, e edit) error {
+	if err := c.checkOwner(ctx); err != nil {
+		return err
+	}
 	if err := writeEffect(ctx, c.producer, c.partition, effect{c.next, e}); err != nil {
 		return err
 	}
+	if err := c.noteEnd(ctx); err != nil {
+		return err
+	}
 	return c.act(ctx, e)
+}
+
+// errTaken says that another process computes the partition now: this one
+// stood still for longer than its partitions are kept for it.
+var errTaken = errors.New("another process has taken this partition over")
+
+// own makes this worker the only one that writes the partition's state.
+func (c *computing) own(ctx context.Context) error {
+	if err := c.producer.ProduceContext(ctx, kafka.State, c.partition, []byte{keyOwner}, []byte(c.Instance)); err != nil {
+		return fmt.Errorf("take the partition over: %w", err)
+	}
+	if err := c.producer.Flush(ctx); err != nil {
+		return fmt.Errorf("take the partition over: %w", err)
+	}
+	c.called = time.Now()
+	return c.noteEnd(ctx)
+}
+
+// noteEnd notes where the partition's state ends after what was just written.
+func (c *computing) noteEnd(ctx context.Context) error {
+	ranges, err := c.log.Offsets(ctx, kafka.State)
+	if err != nil {
+		return err
+	}
+	c.stateEnd = ranges[c.partition].High
+	return nil
+}
+
+// checkOwner is an error where somebody else has written the partition's
+// state: what this worker knows is old, and must not be written over it.
+func (c *computing) checkOwner(ctx context.Context) error {
+	ranges, err := c.log.Offsets(ctx, kafka.State)
+	if err != nil {
+		return err
+	}
+	if ranges[c.partition].High != c.stateEnd {
+		return errTaken
+	}
+	return nil
+}
+
+// standstill is after how long without a call a worker makes sure that it is
+// still the owner; it is well below the time for which partitions are kept.
+const standstill = 3 * time.Second
+
+// awake makes sure of the owner after a standstill.
+func (c *computing) awake(ctx context.Context) error {
+	now := time.Now()
+	stood := now.Sub(c.called)
+	c.called = now
+	if stood < standstill {
+		return nil
+	}
+	return c.checkOwner(ctx)
 }
 
 // predictionsKey is the key of an effect whose value is the range of offsets
@@ -170,6 +230,9 @@ func (c *computing) snapshot(ctx context.Context) error {
 	if err := c.producer.Flush(ctx); err != nil {
 		return fmt.Errorf("flush outputs: %w", err)
 	}
+	if err := c.checkOwner(ctx); err != nil {
+		return err
+	}
 	s := snapshot{slot: c.slot ^ 1, next: c.next, written: map[string]int64{}, state: c.appendState(c.stateBuf[:0])}
 	c.stateBuf = s.state
 	for _, topic := range outputs {
@@ -185,6 +248,9 @@ func (c *computing) snapshot(ctx context.Context) error {
 	}
 	if err := writeSnapshot(ctx, c.producer, c.partition, s); err != nil {
 		return fmt.Errorf("write the snapshot: %w", err)
+	}
+	if err := c.noteEnd(ctx); err != nil {
+		return err
 	}
 	c.slot, c.since, c.snapped = s.slot, 0, time.Now()
 	// What came before is part of this snapshot. A cluster that compacts the

@@ -43,6 +43,7 @@ const (
 	keyChunk  = 'c' // c <slot:1> <index:4>; value = next, bytes. Compaction keeps two snapshots.
 	keyCommit = 's' // s; value = version, slot, next, chunks, crc, written …
 	keyEffect = 'e' // e <offset:8> <key of the edit>
+	keyOwner  = 'o' // o; value = instance. Whoever takes a partition over says so, and is then its only writer.
 )
 
 var errNewerSnapshot = errors.New("this state was written by a newer tapedeck; start that version, or use another --data DIR")

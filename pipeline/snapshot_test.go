@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"log/slog"
 	"slices"
@@ -316,5 +317,71 @@ func TestPredictionsActWhereTheyDid(t *testing.T) {
 	}
 	if !slices.Equal(told(third), []float64{104}) {
 		t.Errorf("after the snapshot it was told %v", told(third))
+	}
+}
+
+// A worker that stood still while another took its partition over neither
+// computes on nor writes its old state over the other's.
+func TestOneThatStoodStillWritesNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	first := b.worker()
+	b.take(first, 40)
+	second := b.worker() // takes over
+	b.take(second, 60)
+	if err := second.snapshot(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.snapshot(t.Context()); !errors.Is(err, errTaken) {
+		t.Error(err)
+	}
+	first.called = first.called.Add(-time.Minute)
+	if err := first.Process(t.Context(), []kafka.Record{{Offset: 40}}); !errors.Is(err, errTaken) {
+		t.Error(err)
+	}
+	first.called = first.called.Add(-time.Minute)
+	if err := first.Idle(t.Context(), benchTicks); !errors.Is(err, errTaken) {
+		t.Error(err)
+	}
+	if err := first.effect(t.Context(), editOfRule(editOf(1))); !errors.Is(err, errTaken) {
+		t.Error(err)
+	}
+	if err := first.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if s, effects := b.state(); s.next != 60 || len(effects) != 0 {
+		t.Errorf("the state stands at %d with %d effects", s.next, len(effects))
+	}
+	b.take(second, benchTicks)
+	if err := second.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if s, _ := b.state(); s.next != benchTicks {
+		t.Errorf("the state stands at %d", s.next)
+	}
+}
+
+// What a rule was before does not act again when a worker starts.
+func TestPastOfARuleDoesNotActAgain(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	first := b.worker()
+	for k := range 3 {
+		b.book.edits = append(b.book.edits, editOfRule(editOf(k)))
+		b.take(first, int64(20+20*k))
+		if revision(first) != int64(k) {
+			t.Fatalf("revision %d", revision(first))
+		}
+	}
+	if err := first.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	second := b.worker()
+	b.take(second, benchTicks)
+	if err := second.Idle(t.Context(), benchTicks); err != nil {
+		t.Fatal(err)
+	}
+	if _, effects := b.state(); len(effects) != 0 || revision(second) != 2 {
+		t.Errorf("at revision %d, noted again are %+v", revision(second), effects)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -46,6 +47,9 @@ type Config struct {
 	// Connect is called with a connection before the database is locked, to
 	// register functions; may be nil.
 	Connect func(*sql.Conn) error
+
+	// Files are local files that are tables, too.
+	Files []*FileTable
 
 	MemoryLimit string        // as DuckDB writes it; empty is 2GB
 	TempLimit   string        // temporary space on disk; empty is 10GB
@@ -142,13 +146,17 @@ func (db *DB) open(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, statement := range append(append(db.config.Setup, limits...), "SET lock_configuration = true") {
+	trusted := slices.Concat(db.config.Setup, limits)
+	for _, f := range db.config.Files {
+		trusted = append(trusted, f.view())
+	}
+	for _, statement := range append(trusted, "SET lock_configuration = true") {
 		if err := exec(ctx, conn, statement); err != nil {
 			connector.Close()
 			return fmt.Errorf("%s: %w", statement, err)
 		}
 	}
-	db.guard = newGuard()
+	db.guard = newGuard(db.config.Files)
 	return nil
 }
 
@@ -182,8 +190,12 @@ func (db *DB) settings() []string {
 		"SET enable_external_file_cache = false",
 		"SET parquet_metadata_cache = true", // what lake.Local names never changes
 		"SET allowed_directories = [" + strings.Join(allowed, ", ") + "]",
-		"SET enable_external_access = false",
 	}
+	var files []string
+	for _, f := range db.config.Files {
+		files = append(files, quote(f.path))
+	}
+	s = append(s, "SET allowed_paths = ["+strings.Join(files, ", ")+"]", "SET enable_external_access = false")
 	if db.config.Threads > 0 {
 		s = append([]string{fmt.Sprintf("SET threads = %d", db.config.Threads)}, s...)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -25,10 +26,14 @@ var ErrRefused = errors.New("refused")
 // inner of two walls: the database itself is locked to the lake's files.
 type guard struct {
 	tables map[string]bool
+	files  map[string]bool
 }
 
-func newGuard() *guard {
-	g := &guard{tables: map[string]bool{}}
+func newGuard(files []*FileTable) *guard {
+	g := &guard{tables: map[string]bool{}, files: map[string]bool{}}
+	for _, f := range files {
+		g.files[f.Name] = true
+	}
 	for _, t := range lake.Tables() {
 		g.tables[t.Name] = true
 	}
@@ -197,6 +202,9 @@ func (g *guard) listTables() string {
 	for t := range g.tables {
 		names = append(names, "("+quote(t)+")")
 	}
+	for t := range g.files {
+		names = append(names, "("+quote(t)+")")
+	}
 	slices.Sort(names)
 	return "SELECT * FROM (VALUES " + strings.Join(names, ", ") + ") t(name)"
 }
@@ -298,7 +306,7 @@ func (w *walker) table(n map[string]any) error {
 			w.checked.tables[table] = bounds{}
 			return nil
 		}
-		if w.ctes[table] {
+		if w.ctes[table] || w.guard.files[table] {
 			return nil
 		}
 	}
@@ -325,6 +333,14 @@ func (w *walker) function(n map[string]any) error {
 	if deniedFunctions[fn] {
 		return refuse("the function %s tells about the machine or reaches outside the lake", clip(fn))
 	}
+	if recursiveFunctions[fn] {
+		return refuse("the function %s cannot be used here: a deeply nested value would end the whole program", clip(fn))
+	}
+	if patterned[fn] {
+		if err := w.pattern(n); err != nil {
+			return err
+		}
+	}
 	if fn == "format" || fn == "printf" {
 		if err := w.format(n); err != nil {
 			return err
@@ -343,6 +359,7 @@ func (g *guard) names() string {
 	for _, t := range lake.Tables() {
 		names = append(names, t.Name)
 	}
+	names = append(names, slices.Sorted(maps.Keys(g.files))...)
 	return strings.Join(names, ", ")
 }
 
@@ -368,6 +385,11 @@ var deniedFunctions = set("getenv", "current_setting", "set_config", "getvariabl
 	"in_search_path", "sleep_ms", "sleep", "glob", "which_secret", "sniff_csv", "from_substrait",
 	"inet_client_addr", "inet_client_port", "inet_server_addr", "inet_server_port", "user_agent",
 	"create_sort_key", "checkpoint", "force_checkpoint", "test_all_types", "arrow_scan", "arrow_scan_dumb", "seq_scan")
+
+// recursiveFunctions go down into a value as deep as it is, and DuckDB's stack
+// ends before a text does that repeat can make.
+var recursiveFunctions = set("json_structure", "json_group_structure", "json_merge_patch", "json_contains", "json_transform", "json_transform_strict",
+	"from_json", "from_json_strict", "json_serialize_sql", "json_serialize_plan", "json_deserialize_sql")
 
 var deniedPrefixes = []string{"read_", "pg_", "duckdb_", "pragma_", "parquet_", "copy_", "http_", "getenv", "load_", "enable_", "disable_"}
 

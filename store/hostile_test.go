@@ -76,6 +76,30 @@ var forbidden = []string{
 	"PRAGMA enable_profiling",
 	"CALL pragma_version()",
 	"SELECT * FROM which_secret('a', 'b')",
+	"SELECT json_serialize_plan('SELECT * FROM read_csv(''/etc/passwd'')')",
+	"FROM (SHOW ALL TABLES)",
+	"SELECT * FROM memory.main.hot_ticks_1",
+	"SELECT * FROM temp.result_",
+	"SELECT * FROM arrow_scan(1, 2, 3)",
+	"SELECT * FROM enable_logging()",
+	"SELECT * FROM pg_timezone_names()",
+	"MERGE INTO ticks USING ticks b ON true WHEN MATCHED THEN DELETE",
+	"COMMENT ON VIEW ticks IS 'x'",
+	// what goes down into a value ends the stack, and with it the program
+	"SELECT json_structure(repeat('[', 499999) || repeat(']', 499999))",
+	"SELECT json_merge_patch(repeat('{\"a\":', 99999) || '1' || repeat('}', 99999), '{}')",
+	"SELECT json_contains(repeat('[', 499999) || repeat(']', 499999), '1')",
+	"SELECT json_serialize_sql('SELECT ' || repeat('(', 499999) || '1')",
+	"SELECT json_deserialize_sql(repeat('[', 499999))",
+	"SELECT from_json(repeat('[', 499999), '[\"JSON\"]')",
+	"SELECT repeat('a', 999999) LIKE repeat('%a', 499999)",
+	"SELECT repeat('a', 999999) NOT ILIKE repeat('%a', 499999) || '_'",
+	"SELECT repeat('a', 999999) GLOB repeat('*a', 499999)",
+	"SELECT like_escape(repeat('a', 999999), repeat('%a', 499999), '!')",
+	"SELECT x LIKE p FROM (SELECT repeat('a', 999999) x, repeat('%a', 499999) p)",
+	"SELECT condition LIKE '" + strings.Repeat("%a_", 40_000) + "' FROM ticks",
+	"SELECT regexp_full_match('a', repeat('a?', 99999))",
+	"SELECT main.limited_pattern('x')",
 	// settings
 	"SET enable_external_access = true",
 	"SET memory_limit = '100GB'",
@@ -195,6 +219,11 @@ var exhausting = []string{
 	"SELECT unnest(range(10000000000))",
 	"SELECT string_split(repeat('a,', 100000000), ',')",
 	"SELECT replace(repeat('a', 1000000), 'a', repeat('b', 1000))",
+	"SELECT * FROM repeat_row(1, num_rows = 1000000000000)",
+	"SELECT repeat('a', 999999) LIKE limited_pattern(repeat('%a', 99999))",
+	"SELECT levenshtein(repeat('a', 999999), repeat('b', 999999))",
+	"SELECT jaro_similarity(repeat('a', 999999), repeat('b', 999999))",
+	"SELECT damerau_levenshtein(repeat('a', 99999), repeat('b', 99999))",
 	"SELECT concat(repeat('a', 1000000), repeat('b', 1000000), range) FROM range(10000)",
 }
 
@@ -304,7 +333,7 @@ func TestCancel(t *testing.T) {
 	time.AfterFunc(50*time.Millisecond, cancel)
 	begin := time.Now()
 	_, err := db.Query(ctx, "SELECT count(*) FROM range(1000000000000)", store.Options{Limit: 1})
-	if !errors.Is(err, context.Canceled) || time.Since(begin) > 1500*time.Millisecond {
+	if !errors.Is(err, context.Canceled) || time.Since(begin) > endless/4 {
 		t.Errorf("%v after %v", err, time.Since(begin))
 	}
 }

@@ -24,21 +24,57 @@ var limits = []string{
 	limitedList("generate_series"),
 	limitedResize("list_resize"),
 	limitedResize("array_resize"),
+	limitedPair("levenshtein"), limitedPair("editdist3"), limitedPair("damerau_levenshtein"), limitedPair("jaro_similarity"), limitedPair("jaro_winkler_similarity"),
+	fmt.Sprintf("CREATE OR REPLACE MACRO limited_pattern(pattern) AS CASE WHEN strlen(pattern) > %[1]d THEN error('a pattern can have at most %[1]d bytes here') ELSE pattern END", maxPattern),
 	"CREATE MACRO replace(text, old, new) AS CASE WHEN strlen(text) * (strlen(new) + 1) > 100000000 THEN error('replace: the result could be too large') ELSE system.main.replace(text, old, new) END",
 }
 
 var (
 	// limitedFunctions must not be reached past their macros.
 	limitedFunctions = set("repeat", "lpad", "rpad", "bitstring", "range", "generate_series", "list_resize", "array_resize",
-		"replace")
+		"replace", "limited_pattern", "levenshtein", "editdist3", "damerau_levenshtein", "jaro_similarity", "jaro_winkler_similarity")
 	// expanding functions multiply what a lambda makes.
 	expanding = set("repeat", "range", "generate_series", "list_resize", "array_resize")
 )
 
 const (
-	maxText = 1_000_000
-	maxList = 10_000
+	maxText    = 1_000_000
+	maxList    = 10_000
+	maxPattern = 2_000 // DuckDB matches LIKE by recursion, a step a wildcard, until its stack ends
 )
+
+// patterned are the functions whose second argument is a pattern.
+var patterned = set("~~", "!~~", "~~*", "!~~*", "~~~", "like_escape", "not_like_escape", "ilike_escape", "not_ilike_escape",
+	"regexp_matches", "regexp_full_match", "regexp_replace", "regexp_extract", "regexp_extract_all", "regexp_split_to_array", "regexp_split_to_table",
+	"string_split_regex", "str_split_regex")
+
+// pattern checks the second argument of a function: a text that is written
+// out and short, or one that limited_pattern has measured.
+func (w *walker) pattern(n map[string]any) error {
+	children, _ := n["children"].([]any)
+	if len(children) < 2 {
+		return nil
+	}
+	p, _ := children[1].(map[string]any)
+	for text(p, "class") == "CAST" {
+		p, _ = p["child"].(map[string]any)
+	}
+	value, _ := p["value"].(map[string]any)
+	switch s, constant := value["value"].(string); {
+	case text(p, "class") == "CONSTANT" && (!constant || len(s) <= maxPattern):
+		return nil
+	case text(p, "class") == "CONSTANT":
+		return refuse("a pattern can have at most %d bytes here", maxPattern)
+	case strings.EqualFold(text(p, "function_name"), "limited_pattern"): // its own macro: see limitedFunctions
+		return nil
+	}
+	return refuse("write the pattern of LIKE or of a regular expression out, or put limited_pattern(…) around it")
+}
+
+func limitedPair(function string) string {
+	const most = 100_000_000 // steps, which cannot be interrupted
+	return fmt.Sprintf("CREATE MACRO %[1]s(a, b) AS CASE WHEN strlen(a) * strlen(b) > %[2]d THEN error('%[1]s: the texts are too long to be compared here') ELSE system.main.%[1]s(a, b) END", function, most)
+}
 
 func limitedText(function, parameters, size string) string {
 	return fmt.Sprintf("CREATE MACRO %[1]s(%[2]s) AS CASE WHEN %[3]s > %[4]d THEN error('%[1]s: at most %[4]d characters can be made here') ELSE system.main.%[1]s(%[2]s) END",

@@ -137,6 +137,38 @@ func (db *DB) RecentBars(ctx context.Context, interval market.Interval, n int, f
 	return bars, nil
 }
 
+// EachBar calls fn for the bars of every symbol with from <= Time < to, in the
+// order of their times, then symbols; a zero bound is open. The bar is fn's
+// until it returns; an error of fn ends the reading. However many there are,
+// none is left out.
+func (db *DB) EachBar(ctx context.Context, interval market.Interval, from, to market.Time, fn func(*market.Bar) error) error {
+	sql := `SELECT symbol, "interval", "time", open, high, low, close, volume, vwap, trades FROM bars WHERE "interval" = ` + quote(interval.String())
+	if from != 0 {
+		sql += " AND time >= " + timestamp(from)
+	}
+	if to != 0 {
+		sql += " AND time < " + timestamp(to)
+	}
+	rows, err := db.Query(ctx, sql+" ORDER BY time, symbol", Options{Native: true})
+	if err != nil {
+		return fmt.Errorf("read bars: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		b, err := bar(rows.Values())
+		if err != nil {
+			return fmt.Errorf("read bars: %w", err)
+		}
+		if err := fn(&b); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read bars: %w", err)
+	}
+	return nil
+}
+
 // maxBars bounds an answer to the screen; the newest come first.
 const maxBars = 2_000_000
 

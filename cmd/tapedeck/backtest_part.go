@@ -127,6 +127,9 @@ func (s *shard) read(ctx context.Context, from, to market.Time, give func([]past
 		at, _ := row[1].(int64)
 		if n := len(ticks); n >= batch && ticks[n-1].Time != market.Time(at) {
 			give(ticks)
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			ticks = make([]pastTick, 0, batch+batch/10)
 		}
 		ticks = append(ticks, pastTick{})
@@ -141,10 +144,13 @@ func (s *shard) read(ctx context.Context, from, to market.Time, give func([]past
 		t.partition, _ = row[9].(int32)
 		t.offset, _ = row[10].(int64)
 	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
 	if len(ticks) > 0 {
 		give(ticks)
 	}
-	return rows.Err()
+	return nil
 }
 
 // part is the trial of a partition.

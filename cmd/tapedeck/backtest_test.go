@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -78,6 +82,7 @@ func roughTape(t *testing.T, name string, ticks int) {
 // A back-test over the lake tells the alerts that the live pipeline told while
 // it filled that lake: all of them, and no others.
 func TestBacktestTellsWhatTheLivePipelineTold(t *testing.T) {
+	t.Parallel()
 	b := newBox(t)
 	file, data := filepath.Join(b.dir, "rough.csv"), filepath.Join(b.dir, "data")
 	roughTape(t, file, 60_000)
@@ -111,7 +116,7 @@ func TestBacktestTellsWhatTheLivePipelineTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	options := alertsOptions{}
-	told, _, err := options.past(t.Context(), v.db, 0)
+	alerts, _, err := options.past(t.Context(), v.db, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +124,7 @@ func TestBacktestTellsWhatTheLivePipelineTold(t *testing.T) {
 	until := newest.Truncate(time.Minute)
 	live := map[string]market.Alert{}
 	kinds := map[string]int{}
-	for _, a := range told {
+	for _, a := range alerts {
 		if a.State != market.Resolved && a.Time < until {
 			live[a.ID] = a
 			kinds[a.Rule]++
@@ -157,6 +162,57 @@ func TestBacktestTellsWhatTheLivePipelineTold(t *testing.T) {
 		if kinds[rule.Name] == 0 {
 			t.Errorf("rule %s never fired: the test says nothing of it", rule.Name)
 		}
+	}
+
+	// It says how far it is, and ends when it is told to.
+	ctx, cancel := context.WithCancel(t.Context())
+	told := 0.0
+	var once sync.Mutex
+	_, err = p.backtest(ctx, ask{Rules: book.List(), Since: oldest, Until: newest, Progress: func(share float64) {
+		once.Lock()
+		defer once.Unlock()
+		told = max(told, share)
+		cancel()
+	}})
+	if !errors.Is(err, context.Canceled) || told <= 0 || told > 1 {
+		t.Errorf("cancelled at %g: %v", told, err)
+	}
+
+	// A rule that is tried over a part of history knows what was before: from
+	// its middle on, it tells what it told over the whole.
+	middle := oldest.Add(newest.Sub(oldest) / 2).Truncate(time.Minute)
+	lasting := []market.Rule{}
+	for _, r := range book.List() {
+		if r.Name == "second" || r.Name == "minute" || r.Name == "level" || r.Name == "some" {
+			r.Cooldown = ""
+			lasting = append(lasting, r)
+		}
+	}
+	whole, err := p.backtest(t.Context(), ask{Rules: lasting, Since: oldest, Until: newest})
+	if err != nil {
+		t.Fatal(err)
+	}
+	half, err := p.backtest(t.Context(), ask{Rules: lasting, Since: middle, Until: newest})
+	if err != nil {
+		t.Fatal(err)
+	}
+	late := map[string]bool{}
+	for _, f := range whole.Fired {
+		if f.Time >= middle {
+			late[f.ID] = true
+		}
+	}
+	strange := 0
+	for _, f := range half.Fired {
+		if f.Time < middle {
+			t.Fatalf("an alert of %s in a trial from %s on", f.Time, middle)
+		}
+		if !late[f.ID] {
+			strange++
+		}
+	}
+	if len(late) < 500 || math.Abs(float64(len(half.Fired)-len(late))) > float64(len(late))/50 || strange > len(late)/50 {
+		t.Errorf("%d alerts from the middle on, %d of them others than the %d of the whole", len(half.Fired), strange, len(late))
 	}
 
 	// A rule that watches a few symbols is tried on these alone, and tells the same.

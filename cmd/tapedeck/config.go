@@ -72,13 +72,18 @@ type Config struct {
 	} `yaml:"compute"`
 
 	Predict struct {
-		Enabled bool `yaml:"enabled" help:"ask the models in use every minute"`
-		Train   bool `yaml:"train" help:"train the first models by itself, in the background, once there is history to learn from"`
+		Enabled  bool          `yaml:"enabled" help:"ask the models in use every minute"`
+		Endpoint string        `yaml:"endpoint" help:"name of a SageMaker endpoint that is asked as champion; empty: the models are served inside the pipeline"`
+		URL      string        `yaml:"url" help:"where the endpoint's runtime is, if not at AWS, such as http://127.0.0.1:8080"`
+		Region   string        `yaml:"region" help:"AWS region of the endpoint; empty is the SDK's default"`
+		Timeout  time.Duration `yaml:"timeout" help:"longest time for the answer about a minute" min:"100ms" max:"50s"`
+		Train    bool          `yaml:"train" help:"train the first models by itself, in the background, once there is history to learn from"`
 	} `yaml:"predict"`
 
 	Archive struct {
 		FlushAge   time.Duration `yaml:"flush_age" help:"age at which buffered rows are written to the lake" min:"1s" max:"1h"`
 		FlushRows  int           `yaml:"flush_rows" help:"buffered rows of a partition at which they are written" min:"100" max:"10000000"`
+		RawForm    string        `yaml:"raw_compression" help:"how the published raw hours are compressed: data.csv, data.csv.gz or data.csv.zst; choose it before the first hour" oneof:"none gzip zstd"`
 		MergeEvery time.Duration `yaml:"merge_every" help:"time between two merges into processed files" min:"10s" max:"1h"`
 	} `yaml:"archive"`
 
@@ -157,12 +162,13 @@ func DefaultConfig() Config {
 	c.Kafka.Prefix, c.Kafka.Partitions = "stock-market.", 12
 	c.Kafka.Protocol, c.Kafka.Mechanism = "plaintext", "SCRAM-SHA-512"
 	c.Kafka.Retention = 24 * time.Hour
+	c.Archive.RawForm = "none"
 	c.Sim.Symbols, c.Sim.Rate, c.Sim.Seed, c.Sim.History = 1000, 1, 1, true
 	c.Replay.Speed, c.Replay.Of = "1", "sim"
 	c.Yahoo.Poll = 10 * time.Second
 	c.AlphaVantage.Daily = 25
 	c.Compute.Snapshot = 15 * time.Second
-	c.Predict.Enabled, c.Predict.Train = true, true
+	c.Predict.Enabled, c.Predict.Train, c.Predict.Timeout = true, true, 5*time.Second
 	c.Archive.FlushAge, c.Archive.FlushRows, c.Archive.MergeEvery = 20*time.Second, 200_000, 5*time.Minute
 	c.S3.SSE, c.S3.Class = "AES256", "STANDARD"
 	c.Cache.Size, c.Cache.Days = 10<<30, 2

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -182,7 +183,7 @@ func TestForecastsAreJudgedByWhatComes(t *testing.T) {
 	}
 }
 
-func TestModelsInUse(t *testing.T) {
+func TestTheShelfHoldsWhatIsInUse(t *testing.T) {
 	d := modelDirs{t.TempDir()}
 	data := ml.NewData(someMinutes(40, 0, 200))
 	c := ml.DefaultConfig()
@@ -202,7 +203,12 @@ func TestModelsInUse(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	shelf := openModels(d, false, discard())
+	asked, err := openEndpoint(DefaultConfig(), discard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer asked.close()
+	shelf := openModels(d, asked, false, discard())
 	inUse := func() string {
 		t.Helper()
 		shelf.looked = time.Time{}
@@ -236,5 +242,46 @@ func TestModelsInUse(t *testing.T) {
 	}
 	if got := inUse(); got != shelf.none {
 		t.Errorf("after retiring: %s", got)
+	}
+}
+
+// Inside the pipeline a model is asked through the AWS SDK, and answers as it
+// does directly.
+func TestModelsAreAskedThroughTheEndpoint(t *testing.T) {
+	data := ml.NewData(someMinutes(40, 0, 200))
+	c := ml.DefaultConfig()
+	c.Trees.Rounds, c.Trees.MinChildWeight = 4, 50
+	model, err := ml.Train(t.Context(), ml.XGBoost, data, c, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked, err := openEndpoint(DefaultConfig(), discard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	predictor, err := asked.predictor(model, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	panel := features.NewPanel()
+	panel.Feed(someMinutes(40, 0, 100), nil)
+	var frame features.Frame
+	panel.Frame(&frame)
+	batch := ml.BatchOf(&frame)
+	want, got := make([]float32, batch.Rows*12), make([]float32, batch.Rows*12)
+	if err := model.Predict(t.Context(), batch, want); err != nil {
+		t.Fatal(err)
+	}
+	if err := predictor.Predict(t.Context(), batch, got); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(got, want) || batch.Rows != 40 {
+		t.Errorf("%d rows, and the answers differ", batch.Rows)
+	}
+	if err := asked.close(); err != nil {
+		t.Error(err)
+	}
+	if err := predictor.Predict(t.Context(), batch, got); err == nil {
+		t.Error("an endpoint that is closed answers")
 	}
 }

@@ -137,37 +137,49 @@ func (s *sample) quantiles() live.Quantiles {
 	return s.sorted
 }
 
-// openModels gives a shelf whose models are those in use here, asked directly
-// in this process.
-func openModels(dirs modelDirs, trains bool, logger *slog.Logger) *modelShelf {
+// asker says how a model is asked, and forgets one that is asked no longer.
+type asker interface {
+	predictor(m *ml.Model, champion bool) (ml.Predictor, error)
+	forget(about *ml.Manifest)
+}
+
+// openModels gives a shelf whose models are those in use here.
+func openModels(dirs modelDirs, ask asker, trains bool, logger *slog.Logger) *modelShelf {
 	none := "no model is trained yet: tapedeck train makes one"
 	if trains {
 		none = "no model yet: the first is trained by itself as soon as there is an hour and a half of history"
 	}
 	return &modelShelf{slog: logger, none: none, load: func(have []*askedModel) ([]*askedModel, error) {
-		have = slices.Clip(have) // what is added is not the caller's
 		use, err := dirs.inUse()
 		if err != nil {
 			return nil, err
 		}
 		var list []*askedModel
-		for _, name := range use.names() {
-			version := use.Versions[name]
-			i := slices.IndexFunc(have, func(a *askedModel) bool { return a.manifest.Name == name && a.manifest.Version == version })
-			if i < 0 {
-				model, err := ml.Open(dirs.dir(name, version))
-				if err != nil {
-					return nil, err
-				}
-				have = append(have, &askedModel{manifest: model.Manifest(), predictor: model})
-				i = len(have) - 1
+		for k, name := range use.names() {
+			version, champion := use.Versions[name], k == 0
+			i := slices.IndexFunc(have, func(a *askedModel) bool {
+				return a.manifest.Name == name && a.manifest.Version == version && a.champion == champion
+			})
+			if i >= 0 {
+				list = append(list, have[i])
+				continue
 			}
-			list = append(list, have[i])
+			model, err := ml.Open(dirs.dir(name, version))
+			if err != nil {
+				return nil, err
+			}
+			predictor, err := ask.predictor(model, champion)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, &askedModel{manifest: model.Manifest(), champion: champion, predictor: predictor})
 		}
-		for i, a := range list {
-			a.mu.Lock()
-			a.champion = i == 0
-			a.mu.Unlock()
+		for _, old := range have {
+			if !slices.ContainsFunc(list, func(a *askedModel) bool {
+				return a.manifest.Name == old.manifest.Name && a.manifest.Version == old.manifest.Version
+			}) {
+				ask.forget(old.manifest)
+			}
 		}
 		return list, nil
 	}}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -41,17 +42,28 @@ and heard by rules; the others are challengers, and all are scored.`,
 		}
 	}
 	format := "table"
+	cmd.RunE = on(func(_ context.Context, d modelDirs, _ []string, out io.Writer) error { return d.list(out, format) })
+	formatFlag(cmd, &format)
 	ls := &cobra.Command{Use: "ls", Short: "List the versions, the newest of each model first", Args: cobra.NoArgs,
 		RunE: on(func(_ context.Context, d modelDirs, _ []string, out io.Writer) error { return d.list(out, format) })}
 	formatFlag(ls, &format)
+	shown := "text"
 	show := &cobra.Command{Use: "show NAME [VERSION]", Short: "Show what a version was made of and what its forecasts were worth", Args: cobra.RangeArgs(1, 2),
 		RunE: on(func(_ context.Context, d modelDirs, args []string, out io.Writer) error {
+			if shown != "text" && shown != "json" {
+				return usageError{fmt.Errorf("--format: %q is not a format; one of text, json", shown)}
+			}
 			t, err := d.find(args[0], second(args))
 			if err != nil {
 				return err
 			}
+			if shown == "json" {
+				return t.showJSON(out)
+			}
 			return t.show(out)
 		})}
+	show.Flags().StringVar(&shown, "format", shown, "how it comes out: text, or json, which is the manifest")
+	_ = show.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	champion := true
 	promote := &cobra.Command{Use: "promote NAME [VERSION]", Short: "Put a version in use, the newest by default, and make it the champion", Args: cobra.RangeArgs(1, 2),
 		RunE: on(func(ctx context.Context, d modelDirs, args []string, out io.Writer) error {
@@ -147,6 +159,16 @@ func (d modelDirs) list(out io.Writer, format string) error {
 		return errors.Join(err, broken)
 	}
 	return errors.Join(g.write(out, format), broken)
+}
+
+// showJSON writes the manifest.
+func (t trained) showJSON(out io.Writer) error {
+	data, err := json.MarshalIndent(t.Manifest, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(out, string(data))
+	return err
 }
 
 // show writes all there is to know of a version.

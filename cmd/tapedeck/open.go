@@ -149,14 +149,14 @@ func openLake(ctx context.Context, c Config, p *place, reader bool, logger *slog
 	location := c.lakeLocation(p.dir)
 	return lake.Open(ctx, location, lake.Config{
 		S3: lake.S3Config{Region: c.S3.Region, Endpoint: c.S3.Endpoint, PathStyle: c.S3.PathStyle,
-			Encryption: encryption(c.S3.SSE), KMSKey: c.S3.KMSKey, StorageClass: c.S3.Class},
-		Cache: p.mine("cache"), CacheSize: int64(c.Cache.Size), Reader: reader,
+			Encryption: noneIsEmpty(c.S3.SSE), KMSKey: c.S3.KMSKey, StorageClass: c.S3.Class},
+		Compression: noneIsEmpty(c.Archive.RawForm), Cache: p.mine("cache"), CacheSize: int64(c.Cache.Size), Reader: reader,
 		Temp: p.mine("tmp"),
 	}, logger)
 }
 
-// encryption is the setting as the lake knows it.
-func encryption(setting string) string {
+// noneIsEmpty is a setting as the lake knows it.
+func noneIsEmpty(setting string) string {
 	if setting == "none" {
 		return ""
 	}
@@ -164,14 +164,22 @@ func encryption(setting string) string {
 }
 
 // openStore opens SQL over the lake and, where log is not nil, what it has beyond.
-func openStore(ctx context.Context, c Config, p *place, l *lake.Lake, log *kafka.Client, logger *slog.Logger) (*store.DB, error) {
-	translator, err := athena.New(athenaTables())
+func openStore(ctx context.Context, c Config, p *place, l *lake.Lake, log *kafka.Client, logger *slog.Logger, files ...*store.FileTable) (*store.DB, error) {
+	tables := athenaTables()
+	for _, f := range files {
+		t := athena.Table{Name: f.Name}
+		for _, c := range f.Columns {
+			t.Columns = append(t.Columns, athena.Column{Name: c.Name, Type: c.Type})
+		}
+		tables = append(tables, t)
+	}
+	translator, err := athena.New(tables)
 	if err != nil {
 		return nil, err
 	}
 	config := store.Config{
 		Rewriter: translator, Setup: athena.Setup(), Connect: athena.Register,
-		Lake: l, MemoryLimit: c.SQL.Memory.String(), TempLimit: c.SQL.Temp.String(),
+		Lake: l, Files: files, MemoryLimit: c.SQL.Memory.String(), TempLimit: c.SQL.Temp.String(),
 		Threads: c.SQL.Threads, TempDir: p.mine("tmp"), Timeout: c.SQL.Timeout,
 	}
 	if log != nil {

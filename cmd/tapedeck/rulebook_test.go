@@ -47,6 +47,7 @@ func testRulebook(t *testing.T, log *kafka.Client, by string) *rulebook {
 }
 
 func TestRulebookKeepsHistoryAndUndoes(t *testing.T) {
+	t.Parallel()
 	log, _ := testLog(t)
 	ann, ben := testRulebook(t, log, "ann"), testRulebook(t, log, "ben")
 	ctx := t.Context()
@@ -128,6 +129,7 @@ func TestRulebookKeepsHistoryAndUndoes(t *testing.T) {
 
 // Edits of one rule at the same instant are all there, each with a revision of its own.
 func TestRulebookEditsAtOnce(t *testing.T) {
+	t.Parallel()
 	log, _ := testLog(t)
 	const editors = 6
 	var group sync.WaitGroup
@@ -157,6 +159,7 @@ func TestRulebookEditsAtOnce(t *testing.T) {
 }
 
 func TestRulebookTombstoneOfAnotherProgram(t *testing.T) {
+	t.Parallel()
 	log, _ := testLog(t)
 	b := testRulebook(t, log, "ann")
 	if _, err := b.Set(t.Context(), market.Rule{Name: "r", When: "price > 1"}); err != nil {
@@ -182,6 +185,7 @@ func TestRulebookTombstoneOfAnotherProgram(t *testing.T) {
 
 // The pipeline reads a record with its past as the rule that it is.
 func TestRulebookRecordIsARule(t *testing.T) {
+	t.Parallel()
 	record := ruleRecord{ruleRevision: ruleRevision{Rule: market.Rule{Name: "r", When: "price > 2", Revision: 2, Severity: market.Critical}, Restores: 1},
 		past: []ruleRevision{{Rule: market.Rule{Name: "r", When: "price > 1", Revision: 1}}}}
 	data := record.encode()
@@ -216,6 +220,7 @@ func FuzzRuleRecord(f *testing.F) {
 // An edit acts within a second in every process that computes: two pipelines
 // share a log, and a third process edits.
 func TestRuleEditsActInTwoProcesses(t *testing.T) {
+	t.Parallel()
 	log, broker := testLog(t)
 	b := newBox(t)
 	shared := []string{"--set", "kafka.brokers=" + broker.Addr(), "--set", "kafka.protocol=sasl_plaintext", "--set", "kafka.mechanism=SCRAM-SHA-256",

@@ -82,9 +82,15 @@ func runPipeline(ctx context.Context, c Config, stages []string, once bool, trai
 	if err != nil {
 		return err
 	}
-	forecaster := newForecaster(openModels(p.models(), c.Predict.Train, logger), h.recentMinutes(c, logger), logger)
+	var forecasts *forecaster
 	if c.Predict.Enabled {
-		config.Forecaster = forecaster
+		asked, failed := openEndpoint(c, logger)
+		if failed != nil {
+			return failed
+		}
+		defer func() { err = errors.Join(err, asked.close()) }()
+		forecasts = newForecaster(openModels(p.models(), asked, c.Predict.Train, logger), h.recentMinutes(c, logger), logger)
+		config.Forecaster = forecasts
 	}
 	if c.HTTP.Listen != "" {
 		m, err := listenMonitor(c.HTTP.Listen, c.HTTP.Pprof, h.log, h.lake, logger)
@@ -102,7 +108,7 @@ func runPipeline(ctx context.Context, c Config, stages []string, once bool, trai
 	var background sync.WaitGroup
 	background.Go(func() { watchCost(trimming, c, h, logger) })
 	if c.Predict.Enabled && c.Predict.Train && !once && (len(stages) == 0 || slices.Contains(stages, "predict")) {
-		background.Go(func() { h.firstTraining(trimming, forecaster, trainArgs, logger) })
+		background.Go(func() { h.firstTraining(trimming, forecasts, trainArgs, logger) })
 	}
 	defer func() { stop(); background.Wait() }()
 	report, err := pipeline.Run(ctx, config, h.log, archive{h.lake, h.log, time.Duration(c.Cache.Days) * 24 * time.Hour}, logger)

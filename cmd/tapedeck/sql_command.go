@@ -20,6 +20,7 @@ func newSQL(o *options) *cobra.Command {
 	format, dialect := "table", "athena"
 	var engine, file string
 	var limit int
+	var tables []string
 	cmd := &cobra.Command{
 		Use:   "sql [STATEMENT]",
 		Short: "Ask in SQL over the lake and the current minutes",
@@ -35,6 +36,7 @@ is in the lake's files, once catalog register has made the tables known there.
 Times are UTC. bars and features have a column interval: 1s 1m 5m 15m 1h 1d.`,
 		Example: `  tapedeck sql "SELECT symbol, max(price) FROM ticks GROUP BY symbol ORDER BY 2 DESC LIMIT 10"
   tapedeck sql                                  # a shell
+  tapedeck sql --table orders=orders.csv "SELECT o.id, t.price FROM orders o JOIN ticks t ON t.symbol = o.symbol AND t.time = o.time"
   tapedeck sql --format csv --file query.sql > result.csv
   tapedeck sql --format parquet "SELECT * FROM bars WHERE interval = '1m'" > bars.parquet`,
 		Args: cobra.MaximumNArgs(1),
@@ -68,24 +70,58 @@ Times are UTC. bars and features have a column interval: 1s 1m 5m 15m 1h 1d.`,
 				return usageError{err}
 			}
 			if f, ok := cmd.InOrStdin().(*os.File); ok && len(args) == 0 && file == "" && isTerminal(f) && isTerminal(cmd.OutOrStdout()) {
-				return runShell(cmd.Context(), c, limit, format)
+				files, err := openFileTables(cmd.Context(), c, tables)
+				if err != nil {
+					return err
+				}
+				return runShell(cmd.Context(), c, limit, format, files)
 			}
 			statement, err := readStatement(args, file, cmd.InOrStdin())
 			if err != nil {
 				return err
 			}
-			return query(cmd.Context(), c, statement, limit, write, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			files, err := openFileTables(cmd.Context(), c, tables)
+			if err != nil {
+				return err
+			}
+			return query(cmd.Context(), c, statement, limit, files, write, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "table", "how rows come out: table, csv, json or parquet")
 	cmd.Flags().StringVar(&dialect, "dialect", dialect, "the statement's SQL: athena (Trino's meaning) or duckdb (DuckDB's own)")
 	cmd.Flags().StringVar(&engine, "engine", "", "who answers: local, duckdb, athena or trino (default: the setting sql.engine)")
 	cmd.Flags().StringVar(&file, "file", "", "read the statement from `FILE`; - is standard input")
+	cmd.Flags().StringArrayVar(&tables, "table", nil, "`NAME=FILE`: a local .csv or .parquet file as a table, for this call (repeatable)")
 	cmd.Flags().IntVar(&limit, "limit", 0, "give at most `N` rows (0: all)")
 	_ = cmd.RegisterFlagCompletionFunc("dialect", cobra.FixedCompletions([]string{"athena", "duckdb"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("engine", cobra.FixedCompletions(engineNames, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"table", "csv", "json", "parquet"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
+}
+
+// openFileTables are the tables that --table adds.
+func openFileTables(ctx context.Context, c Config, tables []string) ([]*store.FileTable, error) {
+	if len(tables) > 0 && isRemote(c.SQL.Engine) {
+		return nil, usageError{fmt.Errorf("--table is for this machine: %s does not see its files", c.SQL.Engine)}
+	}
+	var files []*store.FileTable
+	for _, t := range tables {
+		name, path, ok := strings.Cut(t, "=")
+		if !ok {
+			return nil, usageError{fmt.Errorf("--table %q: write NAME=FILE, such as orders=orders.csv", t)}
+		}
+		f, err := store.OpenFileTable(ctx, strings.ToLower(name), path)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--table: %w", err)}
+		}
+		for _, other := range files {
+			if other.Name == f.Name {
+				return nil, usageError{fmt.Errorf("--table: %s is named twice", f.Name)}
+			}
+		}
+		files = append(files, f)
+	}
+	return files, nil
 }
 
 var writers = map[string]func(context.Context, store.Cursor, io.Writer) error{
@@ -124,12 +160,12 @@ func readStatement(args []string, file string, stdin io.Reader) (string, error) 
 // query answers one statement: over the log of the running pipeline or, where
 // none runs, over the log that lies here; or by an engine elsewhere, which
 // needs neither.
-func query(ctx context.Context, c Config, statement string, limit int,
+func query(ctx context.Context, c Config, statement string, limit int, files []*store.FileTable,
 	write func(context.Context, store.Cursor, io.Writer) error, out, notes io.Writer) error {
 	e := &engines{config: c}
 	defer e.close()
 	if !isRemote(c.SQL.Engine) {
-		v, err := openView(ctx, c, notes)
+		v, err := openView(ctx, c, notes, files...)
 		if err != nil {
 			return err
 		}
@@ -170,12 +206,12 @@ type view struct {
 // log; where none runs and the log lies here, it opens that log for as long as
 // it reads, holding the lock like a pipeline. Where the log cannot be reached
 // it says so, and what is in the lake is read all the same.
-func openView(ctx context.Context, c Config, notes io.Writer) (*view, error) {
+func openView(ctx context.Context, c Config, notes io.Writer, files ...*store.FileTable) (*view, error) {
 	v, p, err := openLakeView(ctx, c, true, notes)
 	if err != nil {
 		return nil, err
 	}
-	if v.db, err = openStore(ctx, c, p, v.lake, v.log, discard()); err != nil {
+	if v.db, err = openStore(ctx, c, p, v.lake, v.log, discard(), files...); err != nil {
 		v.close()
 		return nil, err
 	}

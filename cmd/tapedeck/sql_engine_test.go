@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 
@@ -116,5 +117,23 @@ func TestNestedSettings(t *testing.T) {
 	}
 	if err := c.readYAML("f", []byte("athena:\n  output: s3://b/p\n")); err == nil {
 		t.Error("a section in the wrong place is taken")
+	}
+}
+
+func TestSQLOverAFile(t *testing.T) {
+	dir := t.TempDir()
+	path := dir + "/orders.csv"
+	if err := os.WriteFile(path, []byte("id,symbol,at\n7,AAPL,2026-11-20 14:30:00\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, notes bytes.Buffer
+	args := []string{"sql", "--data", dir + "/data", "--format", "csv", "--table", "Orders=" + path}
+	if code := run(append(args, "SELECT id / 2 AS half, date_diff('day', DATE '2026-11-18', CAST(at AS date)) FROM orders"), nil, &out, &notes); code != exitOK || !strings.HasSuffix(out.String(), "\n3,2\n") {
+		t.Errorf("%d %q %s", code, out.String(), notes.String())
+	}
+	for _, bad := range []string{"orders", "ticks=" + path, "o=" + dir, "o=" + dir + "/none.csv"} {
+		if code := run([]string{"sql", "--data", dir + "/data", "--table", bad, "SELECT 1"}, nil, &out, &notes); code != exitUsage {
+			t.Errorf("%s: %d", bad, code)
+		}
 	}
 }

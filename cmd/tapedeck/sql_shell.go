@@ -244,8 +244,8 @@ func (h *shellHistory) last() string {
 }
 
 // runShell is tapedeck sql without a statement, on a terminal.
-func runShell(ctx context.Context, c Config, limit int, format string) error {
-	v, err := openView(ctx, c, os.Stderr)
+func runShell(ctx context.Context, c Config, limit int, format string, files []*store.FileTable) error {
+	v, err := openView(ctx, c, os.Stderr, files...)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -30,6 +31,7 @@ type training struct {
 	keep       bool   // what is in use stays
 	champion   bool   //
 	archive    string // of SageMaker
+	where      string // the model's directory; empty: among the models of the data directory
 	background bool   // for the pipeline: with low priority, what it does goes to the screens
 	config     Config
 	dirs       modelDirs
@@ -48,7 +50,7 @@ the pipeline asks it from the next minute on.
 xgboost is a forest of trees for each horizon and takes seconds; lstm is a
 recurrent network, LSTM(128), over the last 60 minutes and takes a minute or two.
 Each version is a directory below models/ with its weights, features, calibration
-and scores. The same history and --seed give the same model.`,
+and scores, and model.tar.gz with all of it, as SageMaker wants it. The same history and --seed give the same model.`,
 		Example: `  tapedeck train --model xgboost
   tapedeck train --model lstm --from 2026-11-18 --to 2026-11-20
   tapedeck train --model xgboost --keep --archive model.tar.gz   # for SageMaker; what is in use stays`,
@@ -59,8 +61,8 @@ and scores. The same history and --seed give the same model.`,
 					return usageError{fmt.Errorf("--model: %q cannot be trained for minutes; one of %s, %s (prophet is for days: tapedeck forecast)", name, ml.XGBoost, ml.LSTM)}
 				}
 			}
-			if t.archive != "" && len(t.models) > 1 {
-				return usageError{errors.New("--archive takes one model: give one --model")}
+			if (t.archive != "" || t.where != "") && len(t.models) > 1 {
+				return usageError{errors.New("--archive and --out take one model: give one --model")}
 			}
 			var err error
 			if t.config, err = o.config(); err != nil {
@@ -78,7 +80,8 @@ and scores. The same history and --seed give the same model.`,
 	flags.IntVar(&t.folds, "folds", t.folds, "models that the walk-forward trains to score by; 0: no score")
 	flags.BoolVar(&t.keep, "keep", false, "do not put it in use; tapedeck models promote does")
 	flags.BoolVar(&t.champion, "champion", false, "make it the champion: the model that is drawn first and that rules hear of")
-	flags.StringVar(&t.archive, "archive", "", "write model.tar.gz, as SageMaker wants it, to this `FILE`, too")
+	flags.StringVar(&t.where, "out", "", "write the model to this new `DIR`ectory; it is not put in use")
+	flags.StringVar(&t.archive, "archive", "", "write model.tar.gz, which lies in the model's directory, to this `FILE`, too")
 	flags.BoolVar(&t.background, "background", false, "with low priority; how it goes is told to the screens")
 	_ = flags.MarkHidden("background")
 	_ = cmd.RegisterFlagCompletionFunc("model", cobra.FixedCompletions([]string{ml.XGBoost, ml.LSTM}, cobra.ShellCompDirectiveNoFileComp))
@@ -116,12 +119,10 @@ func (t *training) run(ctx context.Context) error {
 	}
 	defer teller.close(ctx)
 	teller.say("reading history", 0)
-	bars, err := t.bars(ctx, v)
+	history, err := readHistory(ctx, v, t.from, t.to)
 	if err != nil {
 		return err
 	}
-	history := ml.NewData(bars)
-	clear(bars)
 	for _, name := range t.models {
 		if err := t.train(ctx, name, history, teller); err != nil {
 			return err
@@ -130,17 +131,18 @@ func (t *training) run(ctx context.Context) error {
 	return nil
 }
 
-// bars are the one-minute bars of the range.
-func (t *training) bars(ctx context.Context, v *view) ([]market.Bar, error) {
+// readHistory makes features of the one-minute bars of a range; empty bounds
+// are the newest days.
+func readHistory(ctx context.Context, v *view, first, last string) (*ml.Data, error) {
 	to, from := market.Time(0), market.Time(0)
 	var err error
-	if t.to != "" {
-		if to, err = market.ParseTime(t.to); err != nil {
+	if last != "" {
+		if to, err = market.ParseTime(last); err != nil {
 			return nil, usageError{fmt.Errorf("--to: %w", err)}
 		}
 	}
-	if t.from != "" {
-		if from, err = market.ParseTime(t.from); err != nil {
+	if first != "" {
+		if from, err = market.ParseTime(first); err != nil {
 			return nil, usageError{fmt.Errorf("--from: %w", err)}
 		}
 	}
@@ -159,7 +161,12 @@ func (t *training) bars(ctx context.Context, v *view) ([]market.Bar, error) {
 	if from >= to {
 		return nil, usageError{fmt.Errorf("--from %s is not before --to %s", from, to)}
 	}
-	return v.db.RecentBars(ctx, market.Minute, int(to.Sub(from)/time.Minute), from, to)
+	g := ml.NewGatherer()
+	err = v.db.EachBar(ctx, market.Minute, from, to, func(b *market.Bar) error {
+		g.Add(b)
+		return nil
+	})
+	return g.Data(), err
 }
 
 // train makes one model: scored over its history, written, put in use.
@@ -199,7 +206,13 @@ func (t *training) train(ctx context.Context, name string, history *ml.Data, tel
 	}
 	m := model.Manifest()
 	dir := t.dirs.dir(name, m.Version)
+	if t.where != "" {
+		dir = t.where
+	}
 	if err := model.Write(dir); err != nil {
+		return err
+	}
+	if err := writeArchive(model, filepath.Join(dir, archiveName)); err != nil {
 		return err
 	}
 	if t.archive != "" {
@@ -207,7 +220,7 @@ func (t *training) train(ctx context.Context, name string, history *ml.Data, tel
 			return err
 		}
 	}
-	if !t.keep {
+	if !t.keep && t.where == "" {
 		if err := t.dirs.use(ctx, name, m.Version, t.champion); err != nil {
 			return err
 		}
@@ -224,10 +237,13 @@ func (t *training) train(ctx context.Context, name string, history *ml.Data, tel
 	return t.report(model, dir)
 }
 
+// archiveName is the file of a model directory that SageMaker takes.
+const archiveName = "model.tar.gz"
+
 func writeArchive(model *ml.Model, name string) error {
 	f, err := os.Create(name)
 	if err != nil {
-		return fmt.Errorf("--archive: %w", err)
+		return fmt.Errorf("write the archive: %w", err)
 	}
 	return errors.Join(model.WriteTarGz(f), f.Close())
 }
@@ -261,14 +277,24 @@ func (t *training) report(model *ml.Model, dir string) error {
 	return nil
 }
 
-func horizonText(seconds int32) string { return (time.Duration(seconds) * time.Second).String() }
+// horizonText is a horizon such as 30m.
+func horizonText(seconds int32) string {
+	text := strings.TrimSuffix((time.Duration(seconds) * time.Second).String(), "m0s")
+	if text[len(text)-1] < '0' || text[len(text)-1] > '9' {
+		return text
+	}
+	if hours, ok := strings.CutSuffix(text, "h0"); ok {
+		return hours + "h"
+	}
+	return text + "m"
+}
 
 // verdict says in words whether forecasts were better than no change.
 func verdict(scores []market.Score) string {
 	var good []string
 	for i := range scores {
 		if scores[i].Skilful() {
-			good = append(good, strings.TrimSuffix(horizonText(scores[i].Horizon), "0s"))
+			good = append(good, horizonText(scores[i].Horizon))
 		}
 	}
 	switch {

@@ -25,7 +25,7 @@ func TestLakeOnRealTrino(t *testing.T) {
 	address := realTrino(t, dir)
 	b := newBox(t)
 	b.env = append(b.env, "TAPEDECK_LAKE="+filepath.Join(dir, "lake"), "TAPEDECK_SQL_TRINO_URL=http://tester@"+address)
-	b.must("run", "--feed", "replay", "--input", "../../examples/replay/ticks.csv", "--speed", "max", "--once")
+	b.must("run", "--feed", "replay", "--input", trinoRecording(t), "--speed", "max", "--once")
 	if out := b.must("catalog", "register", "--engine", "trino", "--location", "local:///lake", "--since", "2026-11-01"); strings.Count(out, "declared") != 7 {
 		t.Errorf("%s", out)
 	}
@@ -38,6 +38,9 @@ func TestLakeOnRealTrino(t *testing.T) {
 		"SELECT symbol, \"interval\", time, open, high, low, close, volume, trades FROM bars",
 		"SELECT * FROM features WHERE symbol = 'AAPL'",
 		"SELECT symbol, time, price, size FROM ticks WHERE date = '2026-11-20' AND hour = '14' AND symbol < 'C'",
+		"SELECT max(v), min(v), max(v / 0e0), avg(v) FROM (SELECT close - lag(close) OVER (PARTITION BY symbol ORDER BY time) AS v FROM bars WHERE interval = '1m') AS t",
+		"SELECT map_agg(k, v), array_agg(k), max_by(k, v) FROM (VALUES (CAST(NULL AS varchar), 1)) AS t(k, v)",
+		"SELECT symbol LIKE 'A%', symbol LIKE concat(substr(symbol, 1, 1), '%'), regexp_like(symbol, '^[A-K]') FROM bars WHERE interval = '5m'",
 		"SELECT 7 / 2, 1.0 / 3, CAST(1.5e0 AS varchar), ARRAY[1, 2], map(ARRAY['a'], ARRAY[1]), CAST(ROW(1, 'x') AS row(a bigint, b varchar)), TIMESTAMP '2026-11-20 14:30:00', DATE '2026-11-20', NULL, true, DECIMAL '1.50'",
 	}
 	for _, name := range files {
@@ -49,7 +52,7 @@ func TestLakeOnRealTrino(t *testing.T) {
 	}
 	for _, statement := range statements {
 		ask := func(engine string) []string {
-			out := b.must("sql", "--feed", "replay", "--engine", engine, "--format", "csv", statement)
+			out := b.must("sql", "--feed", "replay", "--engine", engine, "--format", "csv", "--", statement)
 			records, err := csv.NewReader(strings.NewReader(out)).ReadAll()
 			if err != nil {
 				t.Fatal(err)
@@ -78,6 +81,20 @@ func TestLakeOnRealTrino(t *testing.T) {
 			t.Errorf("%s\n%d rows here, %d on Trino", statement, len(here), len(there))
 		}
 	}
+}
+
+// trinoRecording is the recording that examples/sql makes.
+func trinoRecording(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ticks.csv")
+	out, err := exec.Command("bash", "../../examples/sql/recording.sh").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, out, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // rounded makes two doubles equal that differ in how they were summed, and

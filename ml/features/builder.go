@@ -45,13 +45,19 @@ type Builder struct {
 	sma        *indicator.SMA
 	volume     *indicator.VolumeRatio
 
-	sigma  float64
-	window [Window][Count]float32 // by minute modulo Window
+	// What the indicators said last. A minute without a trade is given to them
+	// only when the symbol trades again: at the end of a session it is none.
+	idle    int
+	settled float64 // level at the newest trade
+	sigma   float64
+	index   float64                // RSI
+	mean    float64                // SMA
+	window  [Window][Count]float32 // by minute modulo Window
 }
 
 // newBuilder is a builder that has seen nothing.
 func newBuilder() *Builder {
-	return &Builder{level: 1, volatility: indicator.NewVolatility(volatilityPeriod), rsi: indicator.NewRSI(14),
+	return &Builder{level: 1, sigma: math.NaN(), index: math.NaN(), mean: math.NaN(), volatility: indicator.NewVolatility(volatilityPeriod), rsi: indicator.NewRSI(14),
 		sma: indicator.NewSMA(20), volume: indicator.NewVolumeRatio(20)}
 }
 
@@ -88,16 +94,16 @@ func (b *Builder) row(volume, own, lead float64) {
 	}
 	b.lead = b.lead*decay + lead
 
-	sigma := b.volatility.Next(b.level)
-	rsi := b.rsi.Next(b.level)
-	sma := b.sma.Next(b.level)
-	ratio := b.volume.Next(volume)
-	if math.IsNaN(sigma) {
-		b.sigma = math.NaN()
+	ratio := 0.0
+	if b.traded {
+		ratio = b.learn(volume)
+	} else {
+		b.idle++
+	}
+	if math.IsNaN(b.sigma) {
 		b.window[now%Window] = [Count]float32{}
 		return
 	}
-	b.sigma = max(sigma, minVolatility)
 	// over is the return of the last n minutes, or of as many as there are.
 	over := func(n int) float64 {
 		n = min(n, now-1)
@@ -115,8 +121,8 @@ func (b *Builder) row(volume, own, lead float64) {
 		over(1), over(5), over(15),
 		b.residual / (b.sigma * weight),
 		b.lead / (b.sigma * weight),
-		(rsi - 50) / 50,
-		(b.level/sma - 1) / (b.sigma * smaDistance),
+		(b.index - 50) / 50,
+		(b.level/b.mean - 1) / (b.sigma * smaDistance),
 		busy,
 	} {
 		if math.IsNaN(v) {
@@ -124,6 +130,28 @@ func (b *Builder) row(volume, own, lead float64) {
 		}
 		row[i] = float32(min(max(v, -limit), limit))
 	}
+}
+
+// learn gives the indicators a minute with a trade, and the idle ones before
+// it. The first minute after a pause has no return.
+func (b *Builder) learn(volume float64) (ratio float64) {
+	if !b.began {
+		for range b.idle {
+			b.volatility.Next(b.settled)
+			b.rsi.Next(b.settled)
+			b.sma.Next(b.settled)
+			b.volume.Next(0)
+		}
+	}
+	b.idle = 0
+	if !b.began || b.taken == 1 {
+		if sigma := b.volatility.Next(b.level); !math.IsNaN(sigma) {
+			b.sigma = max(sigma, minVolatility)
+		}
+		b.index, b.mean = b.rsi.Next(b.level), b.sma.Next(b.level)
+	}
+	b.settled = b.level
+	return b.volume.Next(volume)
 }
 
 // smaDistance is how far a random walk of unit steps is from the mean of its

@@ -86,9 +86,17 @@ func (p *Panel) Pending() []market.Time {
 
 // Cut ends minute t, which is the start of its bars, and all minutes before it,
 // and gives the number of symbols with a fresh row: those that Fresh lists.
-func (p *Panel) Cut(t market.Time) int {
+func (p *Panel) Cut(t market.Time) int { return p.CutEach(t, nil) }
+
+// CutEach is Cut, and calls each, if not nil, after every minute that ends: the
+// quiet ones in which nothing at all was traded are among them, since they are
+// rows too.
+func (p *Panel) CutEach(t market.Time, each func(market.Time)) int {
 	if t <= p.now {
 		return 0
+	}
+	if each == nil {
+		each = func(market.Time) {}
 	}
 	n := 0
 	for _, m := range p.Pending() {
@@ -97,13 +105,16 @@ func (p *Panel) Cut(t market.Time) int {
 		}
 		// Minutes in which nothing at all was traded pass for every symbol,
 		// until it is certain that the market is closed.
-		for quiet := p.now + minute; p.now != 0 && quiet < m && quiet-p.now <= maxGap*minute; quiet += minute {
-			p.cut(quiet, nil)
+		for before := p.now; before != 0 && p.now+minute < m && p.now+minute-before <= maxGap*minute; {
+			p.now += minute
+			p.cut(p.now, nil)
+			each(p.now)
 		}
 		bars := p.pending[m]
 		delete(p.pending, m)
-		n = p.cut(m, bars)
 		p.now = m
+		n = p.cut(m, bars)
+		each(m)
 		p.spare = append(p.spare, bars[:0])
 	}
 	if p.now < t {
@@ -114,9 +125,15 @@ func (p *Panel) Cut(t market.Time) int {
 
 // cut is one minute of all symbols.
 func (p *Panel) cut(t market.Time, bars []market.Bar) int {
-	slices.SortStableFunc(bars, func(a, b market.Bar) int {
-		return cmp.Or(strings.Compare(a.Symbol, b.Symbol), cmp.Compare(a.Revision, b.Revision))
-	})
+	order := func(a, b market.Bar) int {
+		if c := strings.Compare(a.Symbol, b.Symbol); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.Revision, b.Revision)
+	}
+	if !slices.IsSortedFunc(bars, order) {
+		slices.SortStableFunc(bars, order)
+	}
 	known := len(p.symbols)
 	for i := range bars {
 		b := &bars[i]
@@ -125,11 +142,11 @@ func (p *Panel) cut(t market.Time, bars []market.Bar) int {
 		}
 		e := p.byName[b.Symbol]
 		if e == nil {
-			e = &entry{symbol: b.Symbol, sector: len(market.Sectors), Builder: newBuilder()}
+			e = &entry{symbol: strings.Clone(b.Symbol), sector: len(market.Sectors), Builder: newBuilder()}
 			if c, ok := market.Lookup(b.Symbol); ok {
 				e.sector = max(0, slices.Index(market.Sectors[:], c.Sector))
 			}
-			p.byName[b.Symbol] = e
+			p.byName[e.symbol] = e
 			p.symbols = append(p.symbols, e)
 		}
 		e.volume = float64(b.Volume)
@@ -253,16 +270,12 @@ func (p *Panel) Frame(f *Frame) {
 	}
 }
 
-// Feed adds bars of any order and cuts every minute in them. Each, if not nil,
-// is called after each cut, with its minute.
+// Feed adds bars of any order and cuts every minute in them. Each is that of CutEach.
 func (p *Panel) Feed(bars []market.Bar, each func(market.Time)) {
 	for i := range bars {
 		p.Add(&bars[i])
 	}
 	for _, t := range p.Pending() {
-		p.Cut(t)
-		if each != nil {
-			each(t)
-		}
+		p.CutEach(t, each)
 	}
 }

@@ -116,7 +116,7 @@ func extremeForm(c *compiler, x *call, args []value) (signature, []value, *dataT
 		return signature{sql: x.name + "($1, $2)"}, args, arrayTypeOf(t), nil
 	}
 	if t.isFloat() && !args[0].finite && x.name == "max" {
-		return signature{sql: "max({'n': NOT isnan($1), 'v': $1})", after: "struct_extract(%, 'v')"}, args, t, nil
+		return signature{sql: "max(CASE WHEN $1 IS NOT NULL THEN {'n': NOT isnan($1), 'v': $1} END)", after: "struct_extract(%, 'v')"}, args, t, nil
 	}
 	return signature{sql: x.name + "($1)"}, args, t, nil
 }

@@ -483,7 +483,11 @@ func (c *compiler) like(x *like, s *scope) (value, error) {
 	if x.not {
 		word = " NOT LIKE "
 	}
-	sql := coerce(v, scalar(varcharType)).sql + word + coerce(pattern, scalar(varcharType)).sql
+	written := coerce(pattern, scalar(varcharType)).sql
+	if pattern.text == nil { // the matcher's stack ends: see limited_pattern in Setup
+		written = "limited_pattern(" + written + ")"
+	}
+	sql := coerce(v, scalar(varcharType)).sql + word + written
 	if x.escape != nil {
 		e, err := c.expression(x.escape, s)
 		if err != nil {

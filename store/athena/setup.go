@@ -7,6 +7,7 @@ func Setup() []string {
 }
 
 var macros = []string{
+	`CREATE MACRO limited_pattern(pattern) AS CASE WHEN strlen(pattern) > 2000 THEN error('a pattern can have at most 2000 bytes here') ELSE pattern END`,
 	`CREATE MACRO trino_spaces() AS (' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13))`,
 	`CREATE MACRO trino_upper(s) AS CASE WHEN contains(s, 'ß') THEN array_to_string(list_transform(string_split(s, 'ß'), lambda part_: upper(part_)), 'ß') ELSE upper(s) END`,
 	`CREATE MACRO trino_months(i) AS CAST(datepart('year', i) * 12 + datepart('month', i) AS BIGINT)`,
@@ -39,8 +40,8 @@ var macros = []string{
 	`CREATE MACRO trino_first(l, x) AS CASE WHEN x IS NULL THEN list_position(list_transform(l, lambda n_: n_ IS NULL), true) ELSE list_position(l, x) END`,
 	`CREATE MACRO trino_distinct(l) AS list_filter(l, lambda d_, i_: trino_first(l, d_) = i_)`,
 	`CREATE MACRO trino_keys(l) AS trino_distinct(list_filter(list_transform(l, lambda entry_: struct_extract(entry_, 'key')), lambda k_: k_ IS NOT NULL))`,
-	`CREATE MACRO trino_map_agg(l) AS CASE WHEN l IS NULL THEN NULL ELSE MAP(trino_keys(l), list_transform(trino_keys(l), lambda key_: struct_extract(list_filter(l, lambda e_: struct_extract(e_, 'key') = key_)[1], 'value'))) END`,
-	`CREATE MACRO trino_multimap_agg(l) AS CASE WHEN l IS NULL THEN NULL ELSE MAP(trino_keys(l), list_transform(trino_keys(l), lambda key_: list_transform(list_filter(l, lambda e_: struct_extract(e_, 'key') = key_), lambda e_: struct_extract(e_, 'value')))) END`,
+	`CREATE MACRO trino_map_agg(l) AS CASE WHEN l IS NULL OR len(trino_keys(l)) = 0 THEN NULL ELSE MAP(trino_keys(l), list_transform(trino_keys(l), lambda key_: struct_extract(list_filter(l, lambda e_: struct_extract(e_, 'key') = key_)[1], 'value'))) END`,
+	`CREATE MACRO trino_multimap_agg(l) AS CASE WHEN l IS NULL OR len(trino_keys(l)) = 0 THEN NULL ELSE MAP(trino_keys(l), list_transform(trino_keys(l), lambda key_: list_transform(list_filter(l, lambda e_: struct_extract(e_, 'key') = key_), lambda e_: struct_extract(e_, 'value')))) END`,
 	`CREATE MACRO trino_map_union(l) AS list_reduce(list_filter(l, lambda m_: m_ IS NOT NULL), lambda a_, b_: map_concat(b_, a_))`,
 	`CREATE MACRO trino_given(l) AS list_filter(l, lambda g_: g_ IS NOT NULL)`,
 	`CREATE MACRO trino_position(l, x) AS CASE WHEN l IS NULL OR x IS NULL THEN NULL ELSE CAST(coalesce(list_position(l, x), 0) AS BIGINT) END`,
