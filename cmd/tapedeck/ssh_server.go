@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -41,6 +42,7 @@ type sshServer struct {
 	listener net.Listener
 	log      *slog.Logger
 	open     atomic.Int32
+	handing  sync.Mutex // a terminal is handed to a screen, or closed
 }
 
 // deadAfter is how long a terminal may not answer the network before its
@@ -74,6 +76,17 @@ func listenSSH(config sshConfig, log *slog.Logger) (*sshServer, error) {
 	)
 	if err != nil {
 		return nil, fmt.Errorf("serve ssh: %w", err)
+	}
+	// The library closes a terminal while it may still be handed to a screen.
+	if open := s.server.PtyHandler; open != nil {
+		s.server.PtyHandler = func(ctx ssh.Context, session ssh.Session, terminal ssh.Pty) (func() error, error) {
+			closeIt, err := open(ctx, session, terminal)
+			return func() error {
+				s.handing.Lock()
+				defer s.handing.Unlock()
+				return closeIt()
+			}, err
+		}
 	}
 	s.server.ConnCallback = func(ctx ssh.Context, conn net.Conn) net.Conn {
 		ctx.SetValue(overdueKey{}, time.AfterFunc(patience, func() { conn.Close() }))
@@ -205,7 +218,10 @@ func (s *sshServer) screen(session ssh.Session, terminal ssh.Pty, who member) er
 	// The line is gone: the screen saves and goes, as after any hang-up.
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGHUP) }
 	cmd.WaitDelay = 10 * time.Second
-	if err := terminal.Start(cmd); err != nil {
+	s.handing.Lock()
+	err = terminal.Start(cmd)
+	s.handing.Unlock()
+	if err != nil {
 		return fmt.Errorf("start the screen: %w", err)
 	}
 	return cmd.Wait()
