@@ -36,7 +36,7 @@ type generation struct {
 
 // maxHot is how many rows are kept in memory; a query over more of them reads
 // the files.
-const maxHot = 3_000_000
+const maxHot = 500_000
 
 func newHot(db *DB, t *lake.Table) *hot { return &hot{db: db, table: t} }
 

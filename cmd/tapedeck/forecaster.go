@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"tapedeck/ml"
@@ -34,7 +33,6 @@ type forecaster struct {
 	minutes map[market.Time]*arrivals // of minutes that are not cut
 	traded  int                       // symbols in the minute before
 
-	cut       atomic.Int64 // the newest minute, for other goroutines to see
 	standings []ml.Standing
 	judged    market.Time // minute of the standings
 }
@@ -108,7 +106,6 @@ func (f *forecaster) Predict(ctx context.Context, now time.Time, emit func(*mark
 		}
 		f.traded = len(m.times)
 		f.panel.Cut(t)
-		f.cut.Store(int64(t))
 		delete(f.minutes, t)
 		if len(pending) > 1 {
 			continue
@@ -158,9 +155,6 @@ func (f *forecaster) ask(ctx context.Context, m *arrivals, emit func(*market.Pre
 	}
 	return nil
 }
-
-// newest is the newest minute that is complete; 0: none yet.
-func (f *forecaster) newest() market.Time { return market.Time(f.cut.Load()) }
 
 // Models are the state of every model in use.
 func (f *forecaster) Models() ([]live.Model, live.Level, string) {

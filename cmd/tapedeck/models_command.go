@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -204,46 +202,4 @@ func (t trained) show(out io.Writer) error {
 	}
 	_, err := fmt.Fprintln(out, verdict(t.Scores))
 	return err
-}
-
-// firstTraining trains the first models of a data directory in a process of its
-// own, as soon as there is history to learn from: the forest, which takes
-// seconds, then the network. It returns when models are there or ctx is done.
-func (h *held) firstTraining(ctx context.Context, f *forecaster, args []string, logger *slog.Logger) {
-	sleep := func(d time.Duration) bool {
-		select {
-		case <-ctx.Done():
-			return false
-		case <-time.After(d):
-			return true
-		}
-	}
-	// As soon as what comes in is of now; a replay's time is its own.
-	for range 30 {
-		if newest := f.newest(); newest != 0 && time.Since(newest.Std()) < 3*time.Minute {
-			break
-		}
-		if !sleep(time.Second) {
-			return
-		}
-	}
-	if !sleep(6 * time.Second) { // the last symbols' history follows within moments
-		return
-	}
-	for wait := 15 * time.Second; ; wait = min(2*wait, 5*time.Minute) {
-		if use, err := h.place.models().inUse(); err != nil || len(use.Versions) > 0 {
-			return
-		}
-		done, err := h.place.train(ctx, args, ml.XGBoost, ml.LSTM)
-		if err == nil {
-			err = done()
-		}
-		if err == nil || ctx.Err() != nil {
-			return
-		}
-		logger.Info("the first training is tried again", "error", err)
-		if !sleep(wait) {
-			return
-		}
-	}
 }

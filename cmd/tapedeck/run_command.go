@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tapedeck/pipeline"
+	"tapedeck/pipeline/live"
 )
 
 func newRun(o *options) *cobra.Command {
@@ -82,15 +83,20 @@ func runPipeline(ctx context.Context, c Config, stages []string, once bool, trai
 	if err != nil {
 		return err
 	}
-	var forecasts *forecaster
 	if c.Predict.Enabled {
 		asked, failed := openEndpoint(c, logger)
 		if failed != nil {
 			return failed
 		}
 		defer func() { err = errors.Join(err, asked.close()) }()
-		forecasts = newForecaster(openModels(p.models(), asked, c.Predict.Train, logger), h.recentMinutes(c, logger), logger)
-		config.Forecaster = forecasts
+		config.Forecaster = newForecaster(openModels(p.models(), asked, c.Predict.Train, logger), h.recentMinutes(c, logger), logger)
+	}
+	behind := backlog{elsewhere: len(stages) > 0 && !slices.Contains(stages, "compute")}
+	watchers := []func(live.Status){behind.watch}
+	config.Watch = func(s live.Status) {
+		for _, watch := range watchers {
+			watch(s)
+		}
 	}
 	if c.HTTP.Listen != "" {
 		m, err := listenMonitor(c.HTTP.Listen, c.HTTP.Pprof, h.log, h.lake, logger)
@@ -98,7 +104,7 @@ func runPipeline(ctx context.Context, c Config, stages []string, once bool, trai
 			return err
 		}
 		defer m.close()
-		config.Watch = m.watch
+		watchers = append(watchers, m.watch)
 	}
 	if config.Notify, err = notifyTargets(ctx, c, p); err != nil {
 		return err
@@ -111,7 +117,7 @@ func runPipeline(ctx context.Context, c Config, stages []string, once bool, trai
 	var background sync.WaitGroup
 	background.Go(func() { watchCost(trimming, c, h, logger) })
 	if c.Predict.Enabled && c.Predict.Train && !once && (len(stages) == 0 || slices.Contains(stages, "predict")) {
-		background.Go(func() { h.firstTraining(trimming, forecasts, trainArgs, logger) })
+		background.Go(func() { h.firstTraining(trimming, &behind, trainArgs, logger) })
 	}
 	defer func() { stop(); background.Wait() }()
 	report, err := pipeline.Run(ctx, config, h.log, archive{h.lake, h.log, time.Duration(c.Cache.Days) * 24 * time.Hour}, logger)
