@@ -69,8 +69,8 @@ func (c Config) spec(name string) topicSpec {
 		// offset 0. So there it neither compacts nor expires: see Client.Trim.
 		policy, retention, maxBytes = "delete", -1, -1
 		s.config["segment.bytes"] = strconv.Itoa(32 << 20)
-	} else if c.MinInSync > 0 {
-		s.config["min.insync.replicas"] = strconv.Itoa(c.MinInSync)
+	} else if n := c.minInSync(); n > 0 {
+		s.config["min.insync.replicas"] = strconv.Itoa(n)
 	}
 	s.config["cleanup.policy"] = policy
 	s.config["retention.ms"] = strconv.FormatInt(retention, 10)
@@ -83,6 +83,15 @@ func (c Config) spec(name string) topicSpec {
 		s.config["min.cleanable.dirty.ratio"] = "0.2"
 	}
 	return s
+}
+
+// minInSync is MinInSync, or one copy less than three or more copies: one
+// broker may be away, and what is acknowledged survives the loss of another.
+func (c Config) minInSync() int {
+	if c.MinInSync == 0 && c.Replication >= 3 {
+		return c.Replication - 1
+	}
+	return c.MinInSync
 }
 
 // EnsureTopics makes the topics that are missing, with their settings, and
