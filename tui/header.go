@@ -92,7 +92,7 @@ func (m *Model) headerViews(c *canvas, compact int) {
 		c.put(Accent.On(Bar).Bold(), "tapedeck")
 		c.gap(2)
 	}
-	firing := m.desk.firing()
+	firing := m.desk.unseen()
 	for i, v := range m.views {
 		key := bindingOf(v.number).keys[0]
 		if i > 0 {

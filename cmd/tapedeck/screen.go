@@ -29,11 +29,12 @@ type screen struct {
 	slog   *slog.Logger
 	board  *live.Board
 
-	mu   sync.Mutex
-	view *view // nil until the pipeline has been reached
-	text string
-	up   atomic.Bool
-	done bool // the analyst stopped the pipeline: it is not started again
+	mu    sync.Mutex
+	view  *view // nil until the pipeline has been reached
+	text  string
+	up    atomic.Bool
+	notes atomic.Pointer[alertNotes] // nil until the pipeline has been reached
+	done  bool                       // the analyst stopped the pipeline: it is not started again
 }
 
 // runScreen opens the workstation and stays until the analyst leaves. Nothing
@@ -88,7 +89,7 @@ func runScreen(ctx context.Context, o *options) error {
 	})
 	defer sql.engines.close()
 	shown := tui.Data{
-		Board: s.board, History: s, Predictions: s, Models: screenModels{p, s.args}, DeadLetters: s, Pipeline: s, Calendar: calendar,
+		Board: s.board, History: s, Predictions: s, Models: screenModels{p, s.args}, Alerts: screenAlerts{screen: s}, DeadLetters: s, Pipeline: s, Calendar: calendar,
 		SQL: sql,
 		Company: func(symbol string) (name, sector string) {
 			company, _ := market.Lookup(symbol)
@@ -113,6 +114,7 @@ func (s *screen) look() tui.Config {
 		ColorMode:   map[string]tui.ColorMode{"auto": tui.Auto, "none": tui.NoColor, "16": tui.Color16, "256": tui.Color256, "true": tui.TrueColor}[c.Colour],
 		Background:  map[string]tui.Background{"auto": tui.AskTerminal, "dark": tui.Dark, "light": tui.Light}[c.Background],
 		ColourBlind: c.ColourBlind, RedUp: c.RedUp, ASCII: c.ASCII, Mouse: c.Mouse,
+		Bell: c.Bell, Desktop: c.Desktop,
 		Zone:      map[string]tui.Zone{"exchange": tui.ExchangeZone, "utc": tui.UTCZone, "local": tui.LocalZone}[c.Zone],
 		OnQuit:    map[string]tui.QuitChoice{"ask": tui.AskOnQuit, "stop": tui.StopOnQuit, "keep": tui.KeepOnQuit}[quit],
 		StatePath: s.place.mine("screen.json"), LogPath: s.place.mine("tapedeck.log"), Version: version, Log: s.slog,
@@ -172,6 +174,14 @@ func (s *screen) follow(ctx context.Context, run *runFile) error {
 		if err := s.openHistory(ctx, v); err != nil && ctx.Err() == nil {
 			s.slog.Error("history is not there", "error", err)
 			s.board.Notice(live.Notice{Time: market.At(time.Now()), Level: live.Trouble, Stage: "screen", Text: "history is not there: " + err.Error()})
+		}
+	})
+	notes := newAlertNotes(client)
+	s.notes.Store(notes)
+	defer s.notes.Store(nil)
+	working.Go(func() {
+		if err := notes.follow(ctx); err != nil && ctx.Err() == nil {
+			s.slog.Error("what is noted about alerts is not followed", "error", err)
 		}
 	})
 	s.say("")
