@@ -15,6 +15,7 @@ type Cluster struct {
 	Controller int32 // broker id, -1 when not known
 	Brokers    []Node
 	Topics     []TopicState // ours, by name; missing ones are not listed
+	MinInSync  int          // copies that a record needs to be acknowledged, as configured; 0 is not known
 }
 
 // Node is a broker.
@@ -48,7 +49,7 @@ func (c *Client) Describe(ctx context.Context) (Cluster, error) {
 	if err != nil {
 		return Cluster{}, fmt.Errorf("describe the cluster: %w", plain(err))
 	}
-	cluster := Cluster{Controller: -1}
+	cluster := Cluster{Controller: -1, MinInSync: c.cfg.minInSync()}
 	if d.ClusterID != nil {
 		cluster.ID = *d.ClusterID
 	}

@@ -36,9 +36,8 @@ func (c Cluster) Sentence() string {
 }
 
 // Trouble says what is wrong with the cluster, the worst first; empty when
-// nothing is. minInSync is how many copies a record needs to be acknowledged,
-// 0 when that is not known.
-func (c Cluster) Trouble(minInSync int) string {
+// nothing is.
+func (c Cluster) Trouble() string {
 	var away []string
 	for _, b := range c.Brokers {
 		if b.Away {
@@ -53,7 +52,7 @@ func (c Cluster) Trouble(minInSync int) string {
 			switch {
 			case p.Leader < 0:
 				leaderless++
-			case len(p.InSync) < minInSync:
+			case len(p.InSync) < c.MinInSync:
 				unwritable++
 			case p.UnderReplicated():
 				short++

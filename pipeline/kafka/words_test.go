@@ -29,11 +29,11 @@ func TestClusterInWords(t *testing.T) {
 		{"one broker", []Node{{ID: 1}}, []PartitionState{{Leader: 1, Replicas: []int32{1}, InSync: []int32{1}}},
 			"1 broker (1 leads 1), 1 partition, all copies in step", ""},
 	} {
-		cluster := Cluster{Brokers: c.brokers, Topics: []TopicState{{Parts: c.parts}}}
+		cluster := Cluster{Brokers: c.brokers, Topics: []TopicState{{Parts: c.parts}}, MinInSync: min(2, len(c.brokers))}
 		if got := cluster.Sentence(); got != c.sentence {
 			t.Errorf("%s: %q, want %q", c.name, got, c.sentence)
 		}
-		if got := cluster.Trouble(min(2, len(c.brokers))); got != c.trouble {
+		if got := cluster.Trouble(); got != c.trouble {
 			t.Errorf("%s: trouble %q, want %q", c.name, got, c.trouble)
 		}
 	}
