@@ -131,7 +131,7 @@ func (c Config) common() kafka.ConfigMap {
 	if c.Security.Protocol != "" {
 		m["security.protocol"] = c.Security.Protocol
 	}
-	if c.Security.Mechanism != "" {
+	if c.Security.Mechanism != "" && strings.HasPrefix(c.Security.Protocol, "SASL") {
 		m["sasl.mechanism"] = c.Security.Mechanism
 		m["sasl.username"] = c.Security.Username
 		m["sasl.password"] = c.Security.Password

@@ -177,7 +177,11 @@ func (c *Client) describeTopics(ctx context.Context, names []string) (map[string
 	for i, name := range names {
 		full[i] = c.cfg.Prefix + name
 	}
-	result, err := c.admin.DescribeTopics(ctx, kafka.NewTopicCollectionOfTopicNames(full), kafka.SetAdminRequestTimeout(requestTimeout))
+	var result kafka.DescribeTopicsResult
+	err := c.patiently(ctx, func(ctx context.Context) (err error) {
+		result, err = c.admin.DescribeTopics(ctx, kafka.NewTopicCollectionOfTopicNames(full), kafka.SetAdminRequestTimeout(requestTimeout))
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -245,20 +249,33 @@ func (c *Client) Offsets(ctx context.Context, topic string) ([]Range, error) {
 	if err != nil {
 		return nil, err
 	}
+	var ranges []Range
+	err = c.patiently(ctx, func(ctx context.Context) (err error) {
+		ranges, err = c.offsets(ctx, topic, n)
+		return err
+	})
+	return ranges, err
+}
+
+// patiently asks the cluster again while the answer is an error that ends by
+// itself, for as long as one question may take.
+func (c *Client) patiently(ctx context.Context, ask func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
-		ranges, err := c.offsets(ctx, topic, n)
+		err := ask(ctx)
 		if err == nil || !settling(err) || sleep(ctx, wait) != nil {
-			return ranges, err
+			return err
 		}
 	}
 }
 
-// settling tells whether err ends by itself when a partition has a leader again.
+// settling tells whether err ends by itself: a partition has a leader again, or
+// the question goes to another broker than the one that has just gone.
 func settling(err error) bool {
 	for _, code := range []kafka.ErrorCode{kafka.ErrNotLeaderForPartition, kafka.ErrLeaderNotAvailable, kafka.ErrReplicaNotAvailable,
-		kafka.ErrUnknownTopicOrPart, kafka.ErrFencedLeaderEpoch, kafka.ErrUnknownLeaderEpoch, kafka.ErrOffsetNotAvailable} {
+		kafka.ErrUnknownTopicOrPart, kafka.ErrFencedLeaderEpoch, kafka.ErrUnknownLeaderEpoch, kafka.ErrOffsetNotAvailable,
+		kafka.ErrDestroy, kafka.ErrTransport} {
 		if isCode(err, code) {
 			return true
 		}
