@@ -101,9 +101,13 @@ func (c *cluster) faults(ctx context.Context, log *kafka.Client) error {
 		return kafka.PartitionState{}, "not there yet", nil
 	}
 	until := func(what string, done func(part kafka.PartitionState, trouble string) bool) (kafka.PartitionState, error) {
-		started := time.Now()
+		started, last := time.Now(), ""
 		for {
 			part, trouble, err := place()
+			if now := fmt.Sprint(trouble, err); now != last {
+				c.t.Logf("  %.1f s: leader %d, %q, %v", time.Since(started).Seconds(), part.Leader, trouble, err)
+				last = now
+			}
 			if err == nil && done(part, trouble) {
 				c.t.Logf("%s: after %.1f s", what, time.Since(started).Seconds())
 				return part, nil
@@ -220,16 +224,21 @@ func TestClusterLosesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- c.faults(ctx, log) }()
 
-	onCluster := args(file, "40", "--set", "kafka.brokers="+c.brokers, "--set", "kafka.replication=3")
+	// Killed each time when some seconds' worth of ticks have come; once the
+	// faults are over, the rest goes in as fast as it can.
 	random := rand.New(rand.NewPCG(7, 8))
 	kills, faulty := 0, true
 	for ended := false; !ended; {
-		cmd := b.command(ctx, onCluster...)
+		speed := "40"
+		if !faulty {
+			speed = "max"
+		}
+		cmd := b.command(ctx, args(file, speed, "--set", "kafka.brokers="+c.brokers, "--set", "kafka.replication=3")...)
 		var errs bytes.Buffer
 		cmd.Stderr = &errs
 		if err := cmd.Start(); err != nil {
@@ -237,32 +246,28 @@ func TestClusterLosesNothing(t *testing.T) {
 		}
 		over := make(chan error, 1)
 		go func() { over <- cmd.Wait() }()
-		after := 3*time.Minute + time.Second
+		enough := make(chan error, 1)
 		if faulty {
-			after = time.Duration(4000+random.IntN(5000)) * time.Millisecond
+			ticks := 2000 + random.Int64N(8000)
+			go func() { enough <- recorded(ctx, log, ticks) }()
 		}
-		timer := time.NewTimer(after)
-		for running := true; running; {
-			select {
-			case err := <-over:
-				if err != nil {
-					t.Fatalf("%v\n%s\n%s", err, errs.String(), b.log())
-				}
-				running, ended = false, true
-			case <-timer.C:
-				_ = cmd.Process.Kill()
-				<-over
-				kills++
-				running = false
-			case err := <-done:
-				if err != nil {
-					t.Fatalf("%v\n%s", err, b.log())
-				}
-				faulty = false
-				timer.Reset(3 * time.Minute)
+		select {
+		case err := <-over:
+			if err != nil {
+				t.Fatalf("%v\n%s\n%s", err, errs.String(), b.log())
 			}
+			ended = true
+			continue
+		case <-enough:
+		case err := <-done:
+			if err != nil {
+				t.Fatalf("%v\n%s", err, b.log())
+			}
+			faulty = false
 		}
-		timer.Stop()
+		_ = cmd.Process.Kill()
+		<-over
+		kills++
 	}
 	if faulty {
 		t.Error("the replay ended before the last fault: a longer file, or a slower replay")
