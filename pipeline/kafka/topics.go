@@ -299,6 +299,10 @@ func (c *Client) offsets(ctx context.Context, topic string, n int) ([]Range, err
 			if info.Error.Code() != kafka.ErrNoError {
 				return nil, fmt.Errorf("ask for the offsets of %s partition %d: %w", topic, tp.Partition, info.Error)
 			}
+			if info.Offset < 0 { // no error, and no answer: its broker has gone meanwhile
+				return nil, fmt.Errorf("ask for the offsets of %s partition %d: %w", topic, tp.Partition,
+					kafka.NewError(kafka.ErrLeaderNotAvailable, "no answer", false))
+			}
 			if spec == kafka.EarliestOffsetSpec {
 				ranges[tp.Partition].Low = int64(info.Offset)
 			} else {
