@@ -321,24 +321,34 @@ func (c *Client) Committed(ctx context.Context, group, topic string) ([]int64, e
 		return nil, err
 	}
 	name := c.cfg.Prefix + topic
-	ask := kafka.ConsumerGroupTopicPartitions{Group: c.cfg.Prefix + group}
+	ask := make([]kafka.TopicPartition, n)
 	offsets := make([]int64, n)
 	for p := range n {
 		offsets[p] = -1
-		ask.Partitions = append(ask.Partitions, kafka.TopicPartition{Topic: &name, Partition: int32(p)})
+		ask[p] = kafka.TopicPartition{Topic: &name, Partition: int32(p)}
 	}
-	result, err := c.admin.ListConsumerGroupOffsets(ctx, []kafka.ConsumerGroupTopicPartitions{ask}, kafka.SetAdminRequestTimeout(requestTimeout))
+	// Not by the admin client: it has no group of its own, and librdkafka then
+	// follows a null pointer when the group's coordinator has just moved
+	// (confluent-kafka-javascript issue 374). A consumer that joins nothing asks as well.
+	asker, err := kafka.NewConsumer(c.logging(c.cfg.consuming(c.cfg.Prefix + group)))
 	if err != nil {
 		return nil, fmt.Errorf("ask how far group %s is: %w", group, plain(err))
 	}
-	for _, g := range result.ConsumerGroupsTopicPartitions {
-		for _, tp := range g.Partitions {
-			if tp.Error != nil {
-				return nil, fmt.Errorf("ask how far group %s is with %s partition %d: %w", group, topic, tp.Partition, tp.Error)
-			}
-			if tp.Offset >= 0 {
-				offsets[tp.Partition] = int64(tp.Offset)
-			}
+	defer asker.Close()
+	timeout := requestTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = min(timeout, max(time.Until(deadline), time.Millisecond))
+	}
+	committed, err := asker.Committed(ask, int(timeout.Milliseconds()))
+	if err != nil {
+		return nil, fmt.Errorf("ask how far group %s is: %w", group, plain(err))
+	}
+	for _, tp := range committed {
+		if tp.Error != nil {
+			return nil, fmt.Errorf("ask how far group %s is with %s partition %d: %w", group, topic, tp.Partition, tp.Error)
+		}
+		if tp.Offset >= 0 {
+			offsets[tp.Partition] = int64(tp.Offset)
 		}
 	}
 	return offsets, nil
