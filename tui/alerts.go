@@ -1,221 +1,226 @@
 package tui
 
 import (
-	tea "charm.land/bubbletea/v2"
+	"encoding/json"
+	"strings"
 
-	"tapedeck/pipeline/market"
+	tea "charm.land/bubbletea/v2"
 )
 
-// alerts is view 3: every alert in memory, newest first, with its value
-// against its threshold.
+// alerts is view 3: the alerts as they come and as they were, the rules that
+// make them, and what is snoozed and silenced.
 type alerts struct {
-	desk   *Desk
-	cursor int
-	held   string // identity that the cursor stays on
-	offset int
-	page   int
-	only   alertFilter
+	desk  *Desk
+	tab   alertTab
+	list  *alertList
+	quiet silences
+	undo  [][]AlertNote // what takes back what was noted, the newest last
 }
 
-// alertFilter is which alerts are listed.
-type alertFilter uint8
+type alertTab uint8
 
 const (
-	alertsAll alertFilter = iota
-	alertsFiring
-	alertsOfSymbol
+	tabAlerts alertTab = iota
+	tabSilences
+	alertTabs
 )
 
-func newAlerts(d *Desk) *alerts { return &alerts{desk: d} }
+func newAlerts(d *Desk) *alerts {
+	return &alerts{desk: d, list: newAlertList(d), quiet: silences{desk: d}}
+}
+
+// TextFocus says whether printable keys are text.
+func (a *alerts) TextFocus() bool {
+	return a.tab == tabAlerts && a.list.filtering
+}
 
 func (a *alerts) Keys() []Action {
-	return []Action{MoveDown, MoveUp, MoveLeft, MoveRight, Enter, Copy, Escape}
+	if a.tab == tabSilences {
+		keys := []Action{MoveDown, MoveUp, MoveLeft, MoveRight, Delete, Escape}
+		if len(a.undo) > 0 {
+			keys = append(keys, Undo)
+		}
+		return keys
+	}
+	keys := a.list.Keys()
+	if len(a.undo) > 0 && !a.list.filtering && !a.list.quiet.open {
+		keys = append(keys, Undo)
+	}
+	return keys
 }
 
 // Word of the keys that mean something else here.
 func (a *alerts) Word(x Action) string {
-	if x == MoveLeft {
-		return "which"
+	switch {
+	case x == MoveLeft && !a.list.quiet.open:
+		return "tab"
+	case a.tab == tabSilences && x == Delete:
+		return "take back"
+	case a.tab == tabAlerts:
+		return a.list.Word(x)
 	}
 	return ""
 }
 
-func (a *alerts) list() []*market.Alert {
-	f := a.desk.Frame
-	out := make([]*market.Alert, 0, len(f.Alerts))
-	for i := range f.Alerts {
-		x := &f.Alerts[i]
-		if a.only == alertsFiring && !f.Standing[i] || a.only == alertsOfSymbol && x.Symbol != a.desk.Symbol {
-			continue
-		}
-		out = append(out, x)
-	}
-	return out
-}
-
 func (a *alerts) Update(msg tea.Msg) tea.Cmd {
-	do, ok := msg.(Do)
-	if !ok {
-		return nil
-	}
-	list := a.list()
-	a.find(list)
-	switch do.Action {
-	case MoveDown:
-		a.cursor++
-	case MoveUp:
-		a.cursor--
-	case HalfDown:
-		a.cursor += max(a.page/2, 1)
-	case HalfUp:
-		a.cursor -= max(a.page/2, 1)
-	case Top:
-		a.cursor = 0
-	case Bottom:
-		a.cursor = len(list) - 1
-	case MoveLeft:
-		a.only = (a.only + 2) % 3
-		list = a.list()
-	case MoveRight:
-		a.only = (a.only + 1) % 3
-		list = a.list()
-	case Enter, ChartIt:
-		if a.cursor < len(list) {
-			x := list[a.cursor]
-			a.desk.Post(Open{View: "chart", Symbol: x.Symbol, At: x.Time})
+	switch msg := msg.(type) {
+	case Do:
+		return a.do(msg.Action)
+	case Type, tea.PasteMsg, tea.MouseClickMsg:
+		if a.tab == tabAlerts {
+			return a.list.Update(msg)
 		}
-	case Copy:
-		if a.cursor < len(list) {
-			x := list[a.cursor]
-			a.desk.Post(CopyText{x.Time.String() + " " + x.Symbol + " " + sentence(x), "the alert"})
+	case Tick:
+		if a.tab == tabAlerts {
+			a.list.tick()
 		}
-	case Escape:
-		a.desk.Post(Open{})
-	}
-	a.cursor = max(min(a.cursor, len(list)-1), 0)
-	a.held = ""
-	if a.cursor > 0 {
-		a.held = list[a.cursor].ID
+	case Open:
+		if msg.View == "alerts" {
+			a.tab = tabAlerts
+		}
+	case ask:
+		return a.verb(msg)
+	case pastCame:
+		a.desk.alerts.come(msg)
+	case momentsCame:
+		a.list.moments.come(msg)
+	case noteMade:
+		a.noted(msg)
 	}
 	return nil
 }
 
-func (a *alerts) find(list []*market.Alert) {
-	if a.held == "" {
+// noted says how a note went, and remembers how it is taken back.
+func (a *alerts) noted(m noteMade) {
+	if m.err != nil {
+		a.desk.Say(Warn, firstLine(m.err.Error()))
 		return
 	}
-	for i, x := range list {
-		if x.ID == a.held {
-			a.cursor = i
-			return
-		}
+	if m.said != "" {
+		a.desk.Say(Muted, m.said)
 	}
+	if len(m.undo) > 0 {
+		a.undo = append(a.undo, m.undo)
+		a.undo = a.undo[max(len(a.undo)-100, 0):]
+	}
+}
+
+func (a *alerts) do(x Action) tea.Cmd {
+	if a.tab == tabAlerts && (a.list.filtering || a.list.quiet.open) {
+		return a.list.do(x)
+	}
+	switch x {
+	case MoveLeft:
+		a.tab = (a.tab + alertTabs - 1) % alertTabs
+		return nil
+	case MoveRight:
+		a.tab = (a.tab + 1) % alertTabs
+		return nil
+	case Undo:
+		return a.takeBack()
+	}
+	if a.tab == tabSilences {
+		if x == Escape {
+			a.tab = tabAlerts
+			return nil
+		}
+		return a.quiet.do(x)
+	}
+	return a.list.do(x)
+}
+
+// takeBack undoes the newest note of this screen.
+func (a *alerts) takeBack() tea.Cmd {
+	n := len(a.undo)
+	if n == 0 {
+		a.desk.Say(Muted, "nothing is left to take back")
+		return nil
+	}
+	notes := a.undo[n-1]
+	a.undo = a.undo[:n-1]
+	return a.desk.alerts.make("taken back", nil, notes...)
+}
+
+// verb runs the commands of alerts.
+func (a *alerts) verb(x ask) tea.Cmd {
+	b := a.desk.alerts
+	switch x.verb {
+	case "acknowledge":
+		n := AlertNote{Kind: Acknowledged, ID: b.newNoteID(), All: true, Until: a.desk.Clock()}
+		if len(b.rows) > 0 {
+			n.Until = max(n.Until, b.rows[len(b.rows)-1].Time)
+		}
+		if rule := strings.Join(x.args, " "); rule != "all" {
+			n.All, n.Match = false, map[string]string{"rule": escaped(rule)}
+		}
+		count := 0
+		for _, r := range b.rows {
+			if b.asking(r) && r.Time <= n.Until && n.matches(&r.Alert, a.desk.sector) {
+				count++
+			}
+		}
+		back := n
+		back.Removed = true
+		return b.make("acknowledged "+plural(count, "alert")+" · u takes it back", []AlertNote{back}, n)
+	}
+	return nil
 }
 
 func (a *alerts) View(w, h int) string {
 	c := newCanvas(a.desk.Theme, w, h)
-	list := a.list()
-	a.find(list)
 	a.tabs(c)
-	if len(list) == 0 {
-		c.end()
-		c.gap(3)
-		switch a.only {
-		case alertsFiring:
-			c.text("nothing is firing")
-		case alertsOfSymbol:
-			c.text("no alert of " + a.desk.Symbol + " since this screen opened")
-		default:
-			c.text("no alerts yet")
-			c.end()
-			c.gap(3)
-			c.muted("rules watch every tick; what they find appears here within a second")
-		}
-		c.end()
-		return c.String()
+	switch a.tab {
+	case tabSilences:
+		a.quiet.draw(c)
+	default:
+		a.list.draw(c)
 	}
-	a.heading(c)
-	a.page = max(c.left()-1, 1)
-	a.offset = max(min(a.offset, a.cursor), a.cursor-a.page+1)
-	a.offset = max(min(a.offset, len(list)-a.page), 0)
-	for i := a.offset; i < min(a.offset+a.page, len(list)); i++ {
-		a.row(c, list[i], i == a.cursor)
-	}
-	for c.left() > 1 {
-		c.end()
-	}
-	c.gap(1)
-	from, to := a.offset+1, min(a.offset+a.page, len(list))
-	c.muted(plainNumber(from) + "–" + plainNumber(to) + " of " + plural(len(list), "alert"))
-	c.end()
 	return c.String()
 }
 
 func (a *alerts) tabs(c *canvas) {
-	names := [...]string{"live " + plainNumber(len(a.desk.Frame.Alerts)), "firing " + plainNumber(a.desk.firing()), a.desk.Symbol}
 	c.gap(1)
-	for i, n := range names {
+	n, _ := a.desk.alerts.unacknowledged()
+	names := [alertTabs]string{"alerts", "silences"}
+	counts := [alertTabs]int{n, a.quiet.holding()}
+	for i, name := range names {
 		ink := c.on(Muted)
-		if i == int(a.only) {
+		if i == int(a.tab) {
 			ink = c.bold(Accent)
 		}
-		c.put(ink, n)
+		c.put(ink, name)
+		if counts[i] > 0 {
+			role := Muted
+			if i == int(tabAlerts) {
+				role = Warn
+			}
+			c.put(c.on(role), " "+plainNumber(counts[i]))
+		}
 		c.gap(2)
+	}
+	if a.tab == tabAlerts {
+		a.list.head(c)
 	}
 	c.end()
 }
 
-// The columns that need room come and go with it.
-func (a *alerts) columns(w int) (rule, figures int) {
-	rule = min(max(w/5, 14), 28)
-	if w >= 90 {
-		figures = 13
-	}
-	return rule, figures
+// alertsKept is what of the view survives.
+type alertsKept struct {
+	Filter string      `json:"filter,omitempty"`
+	Show   alertsShown `json:"show,omitempty"`
 }
 
-func (a *alerts) heading(c *canvas) {
-	rule, figures := a.columns(c.width)
-	c.gap(3)
-	c.cell(c.on(Muted), "age", 9)
-	c.cell(c.on(Muted), "symbol", 9)
-	c.cell(c.on(Muted), "rule", rule)
-	if figures > 0 {
-		c.number(c.on(Muted), "value", figures)
-		c.number(c.on(Muted), "threshold", figures)
-		c.gap(2)
-	}
-	c.cell(c.on(Muted), "what", max(c.room()-10, 0))
-	c.right(c.on(Muted), "state ")
-	c.end()
+// Keep and Restore what is listed.
+func (a *alerts) Keep() any {
+	return alertsKept{Filter: a.list.filter.String(), Show: a.list.show}
 }
 
-func (a *alerts) row(c *canvas, x *market.Alert, selected bool) {
-	mark := " "
-	if selected {
-		c.set(Selection)
-		mark = "▌"
+func (a *alerts) Restore(data []byte) {
+	var k alertsKept
+	if json.Unmarshal(data, &k) != nil {
+		return
 	}
-	glyph, role := severityMark(x)
-	rule, figures := a.columns(c.width)
-	c.put(c.on(Accent), mark)
-	c.put(c.on(role), glyph)
-	c.gap(1)
-	c.cell(c.on(Muted), span(a.desk.Clock().Sub(x.Time)), 9)
-	symbol, text := c.bold(Text), c.on(Text)
-	if x.State == market.Resolved {
-		symbol, text = c.on(Muted), c.on(Muted)
-	}
-	c.cell(symbol, x.Symbol, 9)
-	c.cell(text, x.Rule, rule)
-	if figures > 0 {
-		c.number(text, value(x.Value), figures)
-		c.number(c.on(Muted), value(x.Threshold), figures)
-		c.gap(2)
-	}
-	state := x.State.String()
-	c.cell(c.on(Muted), x.Message, c.room()-width(state)-2)
-	c.right(c.on(role), state+" ")
-	c.end()
-	c.set(Plain)
+	a.list.filter.setText(k.Filter)
+	a.list.show = k.Show % alertsShownCount
+	a.list.stale = true
 }

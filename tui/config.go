@@ -115,6 +115,7 @@ type Data struct {
 	Predictions Predictions
 	Models      Models
 	SQL         SQL
+	Alerts      Alerts
 	// Company names a symbol and its sector; both may be "". Nil knows none.
 	Company func(symbol string) (name, sector string)
 	// Calendar of the symbol's exchange; nil is NYSE for all.

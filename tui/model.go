@@ -62,7 +62,9 @@ func New(c Config, data Data) *Model {
 	d := &Desk{Config: c, Data: data, Frame: &live.Frame{}, State: state, Width: 80, Height: 24, Interval: market.Minute}
 	m := &Model{desk: d, keysSeen: map[Action]bool{}, left: state.Left}
 	d.bars = newBarStore(d)
+	d.alerts = newAlertBook(d)
 	d.Data.Board.Snapshot(d.Frame)
+	d.alerts.follow()
 	m.started, m.quietFrom = d.Frame.Now, d.Frame.Now
 	if i, err := market.ParseInterval(state.Interval); err == nil && state.Interval != "" {
 		d.Interval = i

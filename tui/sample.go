@@ -43,6 +43,7 @@ func (m *Model) nextSample() tea.Cmd {
 func (m *Model) sample() tea.Cmd {
 	d := m.desk
 	d.Data.Board.Snapshot(d.Frame)
+	d.alerts.follow()
 	now := d.Frame.Now
 	if d.Frame.Moved() {
 		d.dirty, m.quietFrom = true, now

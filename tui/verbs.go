@@ -69,6 +69,7 @@ var verbs = [...]verbSpec{
 	{"export", "FILE", "the sql view's result into FILE.csv, .json or .parquet", 1},
 	{"pin", "[SECONDS]", "the sql view's query on the board, asked again every so many seconds; 0 takes it off", 0},
 	{"engine", "NAME", "who answers the sql view: local, duckdb, athena, trino", 1},
+	{"acknowledge", "all | RULE", "acknowledge all alerts, or those of a rule", 1},
 	{"undo", "", "undo the last change of a list", 0},
 	{"help", "", "all keys", 0},
 	{"quit", "", "quit", 0},
@@ -318,6 +319,9 @@ func (m *Model) verb(a ask) tea.Cmd {
 		return m.deliver(a)
 	case "compare", "goto", "study":
 		m.show("chart")
+		return m.deliver(a)
+	case "acknowledge":
+		m.show("alerts")
 		return m.deliver(a)
 	case "save", "open", "forget", "export", "pin", "engine":
 		m.show("sql")
