@@ -10,6 +10,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"tapedeck/pipeline/market"
+	"tapedeck/tui/chart"
 )
 
 // alertModel is a demo on the alerts view, with a past and notes.
@@ -301,6 +302,78 @@ func TestABurstStaysReadable(t *testing.T) {
 func cut(line string) string {
 	r := []rune(line)
 	return string(r[:min(4, len(r))]) + string(r[min(12, len(r)):min(94, len(r))])
+}
+
+// TestTheBellIsHarmlessAndCalm has alerts come in any view: what one says
+// cannot end the sequence that shows it, and a burst is one signal.
+func TestTheBellIsHarmlessAndCalm(t *testing.T) {
+	m, d, _ := alertModel(t, 0, 80, 24)
+	drive(m, "1")
+	ring := func(n int, message string) string {
+		for i := range n {
+			d.board.Alert(market.Alert{ID: fmt.Sprint(message, i), Symbol: "IBM", Time: market.At(d.now), Rule: fmt.Sprint("r", i), Severity: market.Critical, State: market.Once, Message: message})
+		}
+		d.board.Snapshot(m.desk.Frame)
+		cmd := m.bell.ring(m.desk.alerts.follow())
+		if cmd == nil {
+			return ""
+		}
+		return fmt.Sprint(cmd().(tea.RawMsg).Msg)
+	}
+	if out := ring(1, "quiet"); out != "" {
+		t.Errorf("without a setting it says %q", out)
+	}
+	m.desk.Config.Bell, m.desk.Config.Desktop = true, true
+	out := ring(3, "a\x1b]0;evil\x07;b")
+	if strings.Count(out, "\x1b") != 1 || strings.Count(out, "\x07") != 2 || !strings.Contains(out, "and 2 more alerts") {
+		t.Errorf("it says %q", out)
+	}
+	if out := ring(3, "soon"); out != "" {
+		t.Errorf("at once after that it says %q", out)
+	}
+	d.now = d.now.Add(bellEvery)
+	if out := ring(0, ""); !strings.Contains(out, "soon") {
+		t.Errorf("later it says %q", out)
+	}
+	for environ, want := range map[string]string{"TERM=foot": "\x1b]777;notify;tapedeck;x,y\x07", "TERM=xterm": "\x1b]9;x;y\x07", "TMUX=1": "\x1bPtmux;\x1b\x1b]9;x;y\x07\x1b\\"} {
+		if got := notification([]string{environ}, "x;y"); got != want {
+			t.Errorf("%s: %q", environ, got)
+		}
+	}
+}
+
+func TestWhatCameWhileAwayIsSaid(t *testing.T) {
+	m, _ := demoModel(t, 20, 80, 24)
+	m.left = market.At(demoNow.Add(-150 * time.Second))
+	m.whileAway()
+	sees(t, m, "while you were away: 2 alerts, 1 of them critical · 3 shows them")
+}
+
+func TestMarksOfTheSymbolsAlertsAreOnTheChart(t *testing.T) {
+	m, _, shared := alertModel(t, 100, 120, 40)
+	drive(m, "j", "enter")
+	v := chartOf(m)
+	m.deliver(Tick{demoNow})
+	s := v.series()
+	if len(s.bars) == 0 {
+		t.Fatal("no bars")
+	}
+	marks := v.marks(s, 0, len(s.bars))
+	want := 0
+	for _, a := range shared.past {
+		if a.Symbol == m.desk.Symbol && a.State != market.Resolved && a.Time >= s.bars[0].Time {
+			want++
+		}
+	}
+	n := 0
+	for _, x := range marks {
+		if x.Ink == chart.Alarm {
+			n++
+		}
+	}
+	if want == 0 || n < want {
+		t.Fatalf("%d marks for %d alerts", n, want)
+	}
 }
 
 func BenchmarkAlertBurst(b *testing.B) {

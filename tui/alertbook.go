@@ -24,9 +24,8 @@ type alertRow struct {
 	market.Alert             // the transition that it stands for: the firing, else the pending; of one whose beginning is not known the end
 	ended        market.Time // when it resolved; 0 has not
 
-	key     string // rule and symbol
-	version int    // of the notes that the following is of
-	quiet   NoteKind
+	key     string     // rule and symbol
+	version int        // of the notes that the following is of
 	noted   *AlertNote // nil: nobody has noted anything that holds
 }
 
@@ -58,6 +57,7 @@ type alertBook struct {
 	retry     time.Time
 
 	version int // grows with every change
+	pages   int // read of the past
 	came    int // alerts that have begun since the screen started
 
 	notes      []AlertNote
@@ -236,6 +236,17 @@ func (b *alertBook) wantPast() {
 	}))
 }
 
+// marksBack is how many alerts are read back for the marks of a chart.
+const marksBack = 5_000
+
+// wantBack asks for older alerts until those after a moment are known, within
+// bounds.
+func (b *alertBook) wantBack(t market.Time) {
+	if (b.reached == transition{} || b.reached.time > t) && len(b.rows) < marksBack {
+		b.wantPast()
+	}
+}
+
 // come takes the answer.
 func (b *alertBook) come(m pastCame) {
 	if m.request != b.request {
@@ -248,6 +259,7 @@ func (b *alertBook) come(m pastCame) {
 		return
 	}
 	b.why, b.exhausted = "", m.end
+	b.pages++
 	for i := range m.alerts {
 		b.take(&m.alerts[i])
 	}
@@ -351,8 +363,21 @@ func (b *alertBook) ofSymbol(symbol string) (s market.Severity, ok bool) {
 func (b *alertBook) between(symbol string, from, to market.Time, give func(*alertRow)) {
 	at := sort.Search(len(b.rows), func(i int) bool { return b.rows[i].Time >= from })
 	for ; at < len(b.rows) && b.rows[at].Time < to; at++ {
-		if r := b.rows[at]; r.Symbol == symbol && r.State != market.Pending {
+		if r := b.rows[at]; r.Symbol == symbol && r.State != market.Pending && !r.headless() {
 			give(r)
 		}
 	}
+}
+
+// since counts the alerts that have begun after a moment, and the critical of them.
+func (b *alertBook) since(t market.Time) (n, critical int) {
+	for i := len(b.rows) - 1; i >= 0 && b.rows[i].Time > t; i-- {
+		if r := b.rows[i]; r.State != market.Pending && !r.headless() {
+			n++
+			if r.Severity == market.Critical {
+				critical++
+			}
+		}
+	}
+	return n, critical
 }

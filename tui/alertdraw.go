@@ -60,6 +60,9 @@ func (l *alertList) draw(c *canvas) {
 		return
 	}
 	foot := 1
+	if c.height >= 18 {
+		foot = 3
+	}
 	if l.quiet.open {
 		foot = 2
 	}
@@ -78,7 +81,64 @@ func (l *alertList) draw(c *canvas) {
 		l.quiet.draw(c)
 		return
 	}
+	if foot > 1 {
+		l.detail(c, l.rows[l.cursor])
+	}
 	l.foot(c)
+}
+
+// detail is all that is known of the alert under the cursor, in two lines.
+func (l *alertList) detail(c *canvas, r *alertRow) {
+	z := l.desk.Zone()
+	at := r.Time.Std().In(z)
+	c.gap(1)
+	c.muted(at.Format("Mon 2 Jan 15:04:05 ") + zoneName(z, at) + "  ")
+	text := sentence(&r.Alert)
+	if r.Symbol != "" && !strings.Contains(text, r.Symbol) {
+		text = r.Symbol + "  " + text
+	}
+	c.cell(c.on(Text), text, c.room()-1)
+	c.end()
+	c.gap(1)
+	for i, part := range l.facts(r) {
+		if i > 0 {
+			part = " · " + part
+		}
+		if c.room() > width(part)+1 {
+			c.muted(part)
+		}
+	}
+	c.end()
+}
+
+// facts are the rule of an alert, its severity, and what became of it.
+func (l *alertList) facts(r *alertRow) []string {
+	z, clock := l.desk.Zone(), l.desk.Clock()
+	out := []string{r.Severity.String()}
+	if n := l.desk.alerts.note(r); n != nil {
+		word := noteWord(n) + " by " + n.By + " " + n.At.Std().In(z).Format("15:04")
+		if n.Kind != Acknowledged {
+			word += " until " + n.Until.Std().In(z).Format("Mon 15:04")
+		}
+		out = append(out, word)
+	}
+	switch {
+	case r.headless():
+		out = append(out, "over since "+clockOf(r.ended, z))
+	case r.ended != 0:
+		out = append(out, "over after "+span(r.ended.Sub(r.Time)))
+	case r.State == market.Firing:
+		out = append(out, "firing for "+span(clock.Sub(r.Time)))
+	}
+	rule := "rule “" + r.Rule + "”"
+	if r.Revision > 0 {
+		rule += ", revision " + plainNumber(int(r.Revision))
+	}
+	out = append(out, rule)
+	if len(r.Notify) > 0 {
+		out = append(out, "to "+strings.Join(r.Notify, " "))
+	}
+	return out
 }
 
 // foot says how far the list reaches.

@@ -317,6 +317,10 @@ func (l *alertList) do(a Action) tea.Cmd {
 			}
 			l.quiet.start(kind, row.Alert)
 		}
+	case Edit:
+		if d.viewExists("rules") {
+			d.Post(Open{View: "rules"})
+		}
 	case Copy:
 		if row != nil {
 			d.Post(CopyText{row.Time.String() + " " + row.Symbol + " " + sentence(&row.Alert), "the alert"})

@@ -61,6 +61,9 @@ type Config struct {
 	// FrameEvery is the shortest time between two samples of the board;
 	// 0 is 125 ms. It grows by itself on a slow line.
 	FrameEvery time.Duration
+	// Bell rings for a new alert of a warning or worse, and Desktop tells the
+	// terminal to show it as a notification of the desktop (OSC 9 and 777).
+	Bell, Desktop bool
 	// StatePath is the file that view, cursor, drafts, watchlists and layouts
 	// survive in; "" keeps nothing.
 	StatePath string
@@ -114,8 +117,8 @@ type Data struct {
 	Pipeline    Pipeline
 	Predictions Predictions
 	Models      Models
-	SQL         SQL
 	Alerts      Alerts
+	SQL         SQL
 	// Company names a symbol and its sector; both may be "". Nil knows none.
 	Company func(symbol string) (name, sector string)
 	// Calendar of the symbol's exchange; nil is NYSE for all.

@@ -26,6 +26,7 @@ type Model struct {
 
 	command commandLine
 	help    help
+	bell    bell
 	quit    quitQuestion
 
 	profile ColorMode
@@ -72,7 +73,7 @@ func New(c Config, data Data) *Model {
 	m.applyLook()
 	m.profile, m.light = modeOf(colorprofile.Env(c.Environ)), false
 	m.retheme()
-	m.command.desk, m.help.desk, m.quit.desk = d, d, d
+	m.command.desk, m.help.desk, m.quit.desk, m.bell.desk = d, d, d, d
 	m.views = views(d)
 	for _, v := range m.views {
 		d.viewNames = append(d.viewNames, v.name)

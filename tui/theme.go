@@ -2,7 +2,11 @@ package tui
 
 import (
 	"fmt"
+	"image/color"
 	"strconv"
+	"strings"
+
+	"charm.land/lipgloss/v2"
 )
 
 // ColorMode is how many colours the terminal shows.
@@ -205,39 +209,48 @@ func NewTheme(l Look) *Theme {
 	return t
 }
 
+// make lets Lip Gloss write the style of an ink. It is kept as the sequence that
+// switches to it from any other, since a row changes inks many times.
 func (t *Theme) make(r Role, g Ground, bold bool) string {
-	s := "\x1b[0"
-	if bold || g == Selection && t.palette.ground[g].code(t.Mode, 48) == "" && t.Mode <= Color16 && r == Text {
-		s += ";1" // where no quiet background exists, the selected row is bold
-	}
-	if g == Caret {
-		if t.Mode == NoColor {
-			return s + ";7m"
-		}
+	quiet := t.palette.ground[g].color(t.Mode)
+	// Where no quiet background exists, the selected row is bold.
+	bold = bold || g == Selection && quiet == nil && t.Mode <= Color16 && r == Text
+	style := lipgloss.NewStyle().Bold(bold)
+	switch {
+	case g == Caret && t.Mode == NoColor:
+		style = style.Reverse(true)
+	case g == Caret:
 		paper := shade{0x0d1117, 16, 0}
 		if t.Light {
 			paper = shade{0xffffff, 231, 15}
 		}
-		return s + paper.code(t.Mode, 38) + t.palette.ink[Accent].code(t.Mode, 48) + "m"
+		style = style.Foreground(paper.color(t.Mode)).Background(t.palette.ink[Accent].color(t.Mode))
+	default:
+		if ink := t.palette.ink[r].color(t.Mode); ink != nil {
+			style = style.Foreground(ink)
+		}
+		if quiet != nil {
+			style = style.Background(quiet)
+		}
 	}
-	return s + t.palette.ink[r].code(t.Mode, 38) + t.palette.ground[g].code(t.Mode, 48) + "m"
+	sequence, _, _ := strings.Cut(style.Render("x"), "x")
+	if sequence == "" {
+		return reset
+	}
+	return "\x1b[0;" + strings.TrimPrefix(sequence, "\x1b[")
 }
 
-// code is the parameters of a colour; base is 38 or 48.
-func (s shade) code(m ColorMode, base int) string {
+// color is the shade as the mode has it; nil is the terminal's own.
+func (s shade) color(m ColorMode) color.Color {
 	switch {
 	case m == TrueColor && (s.rgb != 0 || s.c256 != plain):
-		return fmt.Sprintf(";%d;2;%d;%d;%d", base, s.rgb>>16, s.rgb>>8&0xff, s.rgb&0xff)
+		return lipgloss.Color(fmt.Sprintf("#%06x", s.rgb))
 	case m == Color256 && s.c256 != plain:
-		return fmt.Sprintf(";%d;5;%d", base, s.c256)
+		return lipgloss.Color(strconv.Itoa(int(s.c256)))
 	case m == Color16 && s.c16 != plain:
-		n := int(s.c16) + base - 8
-		if s.c16 >= 8 {
-			n = int(s.c16) - 8 + base + 52
-		}
-		return ";" + strconv.Itoa(n)
+		return lipgloss.Color(strconv.Itoa(int(s.c16)))
 	}
-	return ""
+	return nil
 }
 
 // SGR is the sequence that switches to an ink, whatever was before. Without

@@ -13,6 +13,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -23,19 +25,27 @@ type cloud struct {
 	events  chan string
 	answers chan string
 
+	// mu orders what the test and the server's requests do to the rest.
+	mu    sync.Mutex
 	sns   func(form url.Values) bool // false: SNS is away
 	rules string
 }
 
+// order makes what the test has done seen by requests, and the other way round:
+// between the two lies another process.
+func (c *cloud) order() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+}
+
 func newCloud(t *testing.T) *cloud {
 	c := &cloud{events: make(chan string), answers: make(chan string, 1), sns: func(url.Values) bool { return true }}
-	n := 0
+	var n atomic.Int64
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case event := <-c.events:
-			n++
-			w.Header().Set("Lambda-Runtime-Aws-Request-Id", fmt.Sprint(n))
+			w.Header().Set("Lambda-Runtime-Aws-Request-Id", fmt.Sprint(n.Add(1)))
 			w.Header().Set("Lambda-Runtime-Deadline-Ms", fmt.Sprint(time.Now().Add(time.Minute).UnixMilli()))
 			w.Header().Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-central-1:1:function:alerts")
 			fmt.Fprint(w, event)
@@ -47,12 +57,19 @@ func newCloud(t *testing.T) *cloud {
 		w.WriteHeader(http.StatusAccepted)
 		c.answers <- r.PathValue("what") + " " + string(body)
 	})
-	mux.HandleFunc("GET /rules/{key...}", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, c.rules) })
+	mux.HandleFunc("GET /rules/{key...}", func(w http.ResponseWriter, r *http.Request) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		fmt.Fprint(w, c.rules)
+	})
 	mux.HandleFunc("POST /", func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		form, _ := url.ParseQuery(string(body))
 		w.Header().Set("Content-Type", "text/xml")
-		if !c.sns(form) {
+		c.mu.Lock()
+		up := c.sns(form)
+		c.mu.Unlock()
+		if !up {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
@@ -66,6 +83,7 @@ func newCloud(t *testing.T) *cloud {
 // start builds the function and runs it against the cloud.
 func (c *cloud) start(t *testing.T, env ...string) {
 	t.Helper()
+	c.order()
 	program := filepath.Join(t.TempDir(), "bootstrap")
 	build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", program, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -92,6 +110,8 @@ func (c *cloud) start(t *testing.T, env ...string) {
 
 func (c *cloud) invoke(t *testing.T, event string) string {
 	t.Helper()
+	c.order()
+	defer c.order()
 	for _, step := range []func() bool{
 		func() bool {
 			select {

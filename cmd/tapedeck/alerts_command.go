@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io"
@@ -169,21 +170,7 @@ func (a *alertsOptions) past(ctx context.Context, db *store.DB, since market.Tim
 	}
 	defer rows.Close()
 	for rows.Next() {
-		row := rows.Values()
-		var one market.Alert
-		one.Symbol, _ = row[0].(string)
-		at, _ := row[1].(int64)
-		one.Time = market.Time(at)
-		one.Rule, _ = row[2].(string)
-		one.Revision, _ = row[3].(int32)
-		severity, _ := row[4].(string)
-		_ = one.Severity.UnmarshalText([]byte(severity))
-		state, _ := row[5].(string)
-		_ = one.State.UnmarshalText([]byte(state))
-		one.Value, one.Threshold = numberOr(row[6]), numberOr(row[7])
-		one.Message, _ = row[8].(string)
-		one.ID, _ = row[9].(string)
-		alerts = append(alerts, one)
+		alerts = append(alerts, alertOf(rows.Values()))
 	}
 	if err := rows.Err(); err != nil {
 		return nil, 0, err
@@ -252,4 +239,22 @@ func numberOr(v any) float64 {
 		return f
 	}
 	return math.NaN()
+}
+
+// alertOf reads a row of symbol, time, rule, revision, severity, state, value,
+// threshold, message, id.
+func alertOf(row []driver.Value) (one market.Alert) {
+	one.Symbol, _ = row[0].(string)
+	at, _ := row[1].(int64)
+	one.Time = market.Time(at)
+	one.Rule, _ = row[2].(string)
+	one.Revision, _ = row[3].(int32)
+	severity, _ := row[4].(string)
+	_ = one.Severity.UnmarshalText([]byte(severity))
+	state, _ := row[5].(string)
+	_ = one.State.UnmarshalText([]byte(state))
+	one.Value, one.Threshold = numberOr(row[6]), numberOr(row[7])
+	one.Message, _ = row[8].(string)
+	one.ID, _ = row[9].(string)
+	return one
 }

@@ -129,6 +129,8 @@ type Config struct {
 		RedUp       bool   `yaml:"red_up" help:"red is up, as in East Asia"`
 		ASCII       bool   `yaml:"ascii" help:"no characters beyond ASCII"`
 		Mouse       bool   `yaml:"mouse" help:"use the mouse (the terminal's own selection then needs shift)"`
+		Bell        bool   `yaml:"bell" help:"ring the terminal's bell for a new alert of a warning or worse"`
+		Desktop     bool   `yaml:"desktop" help:"show such an alert as a notification of the desktop, where the terminal can (OSC 9 and 777)"`
 		Zone        string `yaml:"zone" help:"zone of times on the screen" oneof:"exchange utc local"`
 	} `yaml:"screen"`
 

@@ -227,6 +227,9 @@ func (h *held) firstTraining(ctx context.Context, f *forecaster, args []string, 
 			return
 		}
 	}
+	if !sleep(6 * time.Second) { // the last symbols' history follows within moments
+		return
+	}
 	for wait := 15 * time.Second; ; wait = min(2*wait, 5*time.Minute) {
 		if use, err := h.place.models().inUse(); err != nil || len(use.Versions) > 0 {
 			return

@@ -40,6 +40,10 @@ func currentRole() role {
 func (r role) limit(data *tui.Data) {
 	if r == viewer {
 		data.SQL, data.Models = nil, nil
+		if a, ok := data.Alerts.(screenAlerts); ok {
+			a.readOnly = true
+			data.Alerts = a
+		}
 	}
 }
 

@@ -28,6 +28,7 @@ type screen struct {
 	args   []string // for starting a pipeline
 	slog   *slog.Logger
 	board  *live.Board
+	notes  *noteBook
 
 	mu   sync.Mutex
 	view *view // nil until the pipeline has been reached
@@ -74,7 +75,7 @@ func runScreen(ctx context.Context, o *options) error {
 	defer present.Close()
 
 	calendar := calendarOf(c.Feed)
-	s := &screen{config: c, place: p, args: o.pipelineArgs(), slog: logger, board: live.New(live.Config{
+	s := &screen{config: c, place: p, args: o.pipelineArgs(), slog: logger, notes: newNoteBook(whoami()), board: live.New(live.Config{
 		Calendar: calendar,
 		Eligible: func(t *market.Tick) bool { return !clean.Excluded(t.Condition) },
 	})}
@@ -82,13 +83,10 @@ func runScreen(ctx context.Context, o *options) error {
 	var working sync.WaitGroup
 	working.Go(func() { s.attend(background) })
 	working.Go(func() { trimMemory(background, time.Minute) })
-	sql := newScreenSQL(c, func() (*store.DB, error) {
-		db, _, err := s.db()
-		return db, err
-	})
+	sql := newScreenSQL(c, s.store)
 	defer sql.engines.close()
 	shown := tui.Data{
-		Board: s.board, History: s, Predictions: s, Models: screenModels{p, s.args}, DeadLetters: s, Pipeline: s, Calendar: calendar,
+		Board: s.board, History: s, Predictions: s, Models: screenModels{p, s.args}, Alerts: screenAlerts{noteBook: s.notes, db: s.store}, DeadLetters: s, Pipeline: s, Calendar: calendar,
 		SQL: sql,
 		Company: func(symbol string) (name, sector string) {
 			company, _ := market.Lookup(symbol)
@@ -113,6 +111,7 @@ func (s *screen) look() tui.Config {
 		ColorMode:   map[string]tui.ColorMode{"auto": tui.Auto, "none": tui.NoColor, "16": tui.Color16, "256": tui.Color256, "true": tui.TrueColor}[c.Colour],
 		Background:  map[string]tui.Background{"auto": tui.AskTerminal, "dark": tui.Dark, "light": tui.Light}[c.Background],
 		ColourBlind: c.ColourBlind, RedUp: c.RedUp, ASCII: c.ASCII, Mouse: c.Mouse,
+		Bell: c.Bell, Desktop: c.Desktop,
 		Zone:      map[string]tui.Zone{"exchange": tui.ExchangeZone, "utc": tui.UTCZone, "local": tui.LocalZone}[c.Zone],
 		OnQuit:    map[string]tui.QuitChoice{"ask": tui.AskOnQuit, "stop": tui.StopOnQuit, "keep": tui.KeepOnQuit}[quit],
 		StatePath: s.place.mine("screen.json"), LogPath: s.place.mine("tapedeck.log"), Version: version, Log: s.slog,
@@ -172,6 +171,11 @@ func (s *screen) follow(ctx context.Context, run *runFile) error {
 		if err := s.openHistory(ctx, v); err != nil && ctx.Err() == nil {
 			s.slog.Error("history is not there", "error", err)
 			s.board.Notice(live.Notice{Time: market.At(time.Now()), Level: live.Trouble, Stage: "screen", Text: "history is not there: " + err.Error()})
+		}
+	})
+	working.Go(func() {
+		if err := s.notes.follow(ctx, client); err != nil && ctx.Err() == nil {
+			s.slog.Error("what is noted about alerts is not followed", "error", err)
 		}
 	})
 	s.say("")
@@ -257,6 +261,11 @@ func (s *screen) db() (*store.DB, *kafka.Client, error) {
 		return nil, nil, errNoHistory
 	}
 	return s.view.db, s.view.log, nil
+}
+
+func (s *screen) store() (*store.DB, error) {
+	db, _, err := s.db()
+	return db, err
 }
 
 // Bars answers the screen's charts.

@@ -260,20 +260,20 @@ func (m *Mailer) send(ctx context.Context, parcels []parcel) {
 		err := m.target.Send(trying, message)
 		cancel()
 		if err == nil {
-			m.arrived(parcels)
 			if m.OnSent != nil {
 				m.OnSent(message)
 			}
+			m.arrived(parcels)
 			return
 		}
 		if ctx.Err() == nil && m.OnFailed != nil {
 			m.OnFailed(message, err)
 		}
 		if errors.Is(err, ErrRefused) && attempt+1 >= tries {
-			m.arrived(parcels)
 			if m.OnRefuse != nil {
 				m.OnRefuse(message, err)
 			}
+			m.arrived(parcels)
 			return
 		}
 		until := time.Now().Add(m.pause(attempt))
