@@ -26,6 +26,7 @@ type Model struct {
 
 	command commandLine
 	help    help
+	bell    bell
 	quit    quitQuestion
 
 	profile ColorMode
@@ -62,7 +63,9 @@ func New(c Config, data Data) *Model {
 	d := &Desk{Config: c, Data: data, Frame: &live.Frame{}, State: state, Width: 80, Height: 24, Interval: market.Minute}
 	m := &Model{desk: d, keysSeen: map[Action]bool{}, left: state.Left}
 	d.bars = newBarStore(d)
+	d.alerts = newAlertBook(d)
 	d.Data.Board.Snapshot(d.Frame)
+	d.alerts.follow()
 	m.started, m.quietFrom = d.Frame.Now, d.Frame.Now
 	if i, err := market.ParseInterval(state.Interval); err == nil && state.Interval != "" {
 		d.Interval = i
@@ -70,7 +73,7 @@ func New(c Config, data Data) *Model {
 	m.applyLook()
 	m.profile, m.light = modeOf(colorprofile.Env(c.Environ)), false
 	m.retheme()
-	m.command.desk, m.help.desk, m.quit.desk = d, d, d
+	m.command.desk, m.help.desk, m.quit.desk, m.bell.desk = d, d, d, d
 	m.views = views(d)
 	for _, v := range m.views {
 		d.viewNames = append(d.viewNames, v.name)
