@@ -114,6 +114,7 @@ type Data struct {
 	Pipeline    Pipeline
 	Predictions Predictions
 	Models      Models
+	Rules       Rules
 	SQL         SQL
 	// Company names a symbol and its sector; both may be "". Nil knows none.
 	Company func(symbol string) (name, sector string)

@@ -87,8 +87,10 @@ func runScreen(ctx context.Context, o *options) error {
 		return db, err
 	})
 	defer sql.engines.close()
+	rules := newScreenRules(s)
+	defer rules.Close()
 	shown := tui.Data{
-		Board: s.board, History: s, Predictions: s, Models: screenModels{p, s.args}, DeadLetters: s, Pipeline: s, Calendar: calendar,
+		Board: s.board, History: s, Predictions: s, Models: screenModels{p, s.args}, Rules: rules, DeadLetters: s, Pipeline: s, Calendar: calendar,
 		SQL: sql,
 		Company: func(symbol string) (name, sector string) {
 			company, _ := market.Lookup(symbol)
