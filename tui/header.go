@@ -97,6 +97,7 @@ func (m *Model) headerViews(c *canvas, compact int) {
 		if v.number == None {
 			if i == m.current {
 				c.gap(2)
+				c.put(Accent.On(Bar), "› ")
 				c.put(Text.On(Bar).Bold(), v.name)
 			}
 			continue

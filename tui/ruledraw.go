@@ -25,7 +25,7 @@ func (v *ruleView) View(w, h int) string {
 		left := max(min(w*2/5, 84), 46)
 		return beside(v.desk.Theme, v.listPane(left, h), v.rulePane(w-left-1, h))
 	}
-	if v.mode == rulesListed {
+	if v.mode == rulesListed && !v.trial.running() {
 		return v.listPane(w, h)
 	}
 	return v.rulePane(w, h)
@@ -524,8 +524,7 @@ func (v *ruleView) drawHelp(c *canvas, f *ruleForm) {
 		return
 	}
 	c.gap(ruleLabel)
-	n := c.clip(c.on(Predict), w.Signature, c.room()-2)
-	_ = n
+	c.clip(c.on(Predict), w.Signature, c.room()-2)
 	c.gap(2)
 	if width(w.Help) <= c.room()-1 {
 		c.muted(w.Help)
@@ -717,7 +716,7 @@ func (v *ruleView) drawTrial(c *canvas) {
 		c.end()
 		return
 	}
-	c.text(integerPlural(n, "alert") + " of " + plural(len(symbols), "symbol") + ", " + perDayText(t.PerDay) + " a day")
+	c.text(plural(int(n), "alert") + " of " + plural(len(symbols), "symbol") + ", " + perDayText(t.PerDay) + " a day")
 	c.end()
 	v.drawHours(c, t)
 	if c.height >= 20 {
@@ -747,6 +746,9 @@ func (v *ruleView) drawTrial(c *canvas) {
 	if c.height >= 20 {
 		c.end()
 	}
+	if c.height >= 20 {
+		v.firedHeading(c)
+	}
 	room := max(c.left()-1, 1)
 	at := len(t.Fired) - 1 - v.trial.cursor // the newest is on top
 	top := max(0, min(at-room/2, len(t.Fired)-room))
@@ -761,6 +763,25 @@ func (v *ruleView) drawTrial(c *canvas) {
 	if t.Omitted > 0 {
 		c.muted(" · " + integer(t.Omitted) + " more are only counted")
 	}
+}
+
+// firedHeading names the columns of drawFired.
+func (v *ruleView) firedHeading(c *canvas) {
+	layout := len("15:04:05")
+	if c.width >= 60 {
+		layout = len("Mon 15:04:05")
+	}
+	c.gap(1)
+	c.cell(c.on(Muted), "time", layout+1)
+	c.cell(c.on(Muted), "symbol", 8)
+	c.number(c.on(Muted), "price", 10)
+	if c.width >= 78 {
+		c.number(c.on(Muted), "value", 13)
+	}
+	for _, h := range RuleHorizons {
+		c.number(c.on(Muted), ahead(int32(h.Seconds())), 10)
+	}
+	c.end()
 }
 
 func (v *ruleView) drawFired(c *canvas, f *RuleFired, selected bool, zone *time.Location) {
@@ -842,5 +863,3 @@ func perDayText(v float64) string {
 	}
 	return strconv.FormatFloat(v, 'f', 1, 64)
 }
-
-func integerPlural(n int64, one string) string { return plural(int(n), one) }

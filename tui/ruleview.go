@@ -471,7 +471,7 @@ func (v *ruleView) change(busy string, work func(ctx context.Context, rules Rule
 func (v *ruleView) save() tea.Cmd {
 	f := v.form
 	if v.check(); f.problem != nil {
-		v.refused = "not saved: " + f.problem.Field + ": " + f.problem.Reason
+		v.refused = "not saved: " + f.problem.Field + " is not right yet"
 		return nil
 	}
 	if !f.changed() {
