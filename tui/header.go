@@ -94,6 +94,14 @@ func (m *Model) headerViews(c *canvas, compact int) {
 	asking, worst := m.desk.alerts.unacknowledged()
 	_, grave := severityGlyph(worst)
 	for i, v := range m.views {
+		if v.number == None {
+			if i == m.current {
+				c.gap(2)
+				c.put(Accent.On(Bar), "› ")
+				c.put(Text.On(Bar).Bold(), v.name)
+			}
+			continue
+		}
 		key := bindingOf(v.number).keys[0]
 		if i > 0 {
 			c.gap(2)

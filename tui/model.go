@@ -97,8 +97,8 @@ func New(c Config, data Data) *Model {
 	return m
 }
 
-// views are the numbered screens, in their order. Another view is one line
-// here and one file; its number is its key.
+// views are the screens, in their order. Another view is one line here and one
+// file; its number is its key, and None has none: other views lead there.
 func views(d *Desk) []view {
 	b := newBoard(d)
 	return []view{
@@ -109,6 +109,7 @@ func views(d *Desk) []view {
 		{View5, "models", newModels(d)},
 		{View6, "pipeline", newPipeline(d)},
 		{View7, "grid", newGridView(d, b)},
+		{None, "rules", newRules(d)},
 	}
 }
 

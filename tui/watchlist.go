@@ -158,6 +158,8 @@ func (w *watchlist) do(a Action) {
 		w.sortChanged()
 	case Favourite:
 		w.favourite(w.desk.Symbol)
+	case AlertMe:
+		w.desk.Post(OpenRule{Symbol: w.desk.Symbol})
 	case Delete:
 		w.remove(w.desk.Symbol)
 	case Undo:

@@ -85,8 +85,10 @@ func runScreen(ctx context.Context, o *options) error {
 	working.Go(func() { trimMemory(background, time.Minute) })
 	sql := newScreenSQL(c, s.store)
 	defer sql.engines.close()
+	rules := newScreenRules(s)
+	defer rules.Close()
 	shown := tui.Data{
-		Board: s.board, History: s, Predictions: s, Models: screenModels{p, s.args}, Alerts: screenAlerts{noteBook: s.notes, db: s.store}, DeadLetters: s, Pipeline: s, Calendar: calendar,
+		Board: s.board, History: s, Predictions: s, Models: screenModels{p, s.args}, Alerts: screenAlerts{noteBook: s.notes, db: s.store}, Rules: rules, DeadLetters: s, Pipeline: s, Calendar: calendar,
 		SQL: sql,
 		Company: func(symbol string) (name, sector string) {
 			company, _ := market.Lookup(symbol)
