@@ -89,7 +89,7 @@ func (v *ruleView) listPane(w, h int) string {
 	}
 	c.end()
 	counts, least := v.counts()
-	condition := !when && h >= 20 && v.mode == rulesListed && w < rulesWide // shown below the list
+	condition := !when && h >= 20 && v.mode == rulesListed && v.desk.Width < rulesWide // shown below the list
 	page := max(c.left()-3*btoi(condition), 1)
 	top := max(0, min(v.cursor-page/2, len(rows)-page))
 	for i := top; i < min(top+page, len(rows)); i++ {
