@@ -785,7 +785,7 @@ func (v *ruleView) stand(now time.Time) tea.Cmd {
 		}
 		n.request, n.cancel = 0, nil
 	}
-	fresh := n.key == key && (now.Sub(n.asked) < ruleRenews || n.took > time.Second)
+	fresh := n.key == key && now.Sub(n.asked) < max(ruleRenews, 6*n.took)
 	if n.request != 0 || fresh || now.Sub(n.changed) < ruleSettles {
 		return nil
 	}
