@@ -223,7 +223,7 @@ func (r *screenRules) Backtest(ctx context.Context, rule market.Rule, since time
 		return nil, err
 	}
 	rule.Disabled = false
-	t, err := p.backtest(ctx, ask{Rules: []market.Rule{rule}, Since: newest.Add(-since), Progress: progress})
+	t, err := p.backtest(ctx, ask{Rules: []market.Rule{rule}, Since: (newest + 1).Add(-since), Progress: progress})
 	if err != nil {
 		return nil, err
 	}
