@@ -318,8 +318,10 @@ func (l *alertList) do(a Action) tea.Cmd {
 			l.quiet.start(kind, row.Alert)
 		}
 	case Edit:
-		if d.viewExists("rules") {
-			d.Post(Open{View: "rules"})
+		if row != nil && row.Symbol != "" {
+			d.Post(OpenRule{Name: row.Rule})
+		} else {
+			d.Post(OpenRule{})
 		}
 	case Copy:
 		if row != nil {
