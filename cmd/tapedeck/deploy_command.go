@@ -29,8 +29,8 @@ asks it: its answers must be those that the model gives here. What fails is take
 back, to the configuration before.
 
 Credentials are those of the AWS tools; the region is predict.region, or theirs.
-The container is that of examples/sagemaker. What it costs is said by
-tapedeck cost --set cost.endpoint=TYPE. See docs/sagemaker.md.`,
+The container is that of examples/sagemaker. An endpoint costs by the hour, asked
+or not: tapedeck cost --set cost.endpoint=TYPE. See docs/sagemaker.md.`,
 		Example: `  tapedeck deploy --model xgboost --endpoint tapedeck --bucket s3://my-models/tapedeck \
     --role arn:aws:iam::123456789012:role/tapedeck-endpoint \
     --image 123456789012.dkr.ecr.us-east-1.amazonaws.com/tapedeck:1 --dry-run`,
@@ -75,9 +75,6 @@ tapedeck cost --set cost.endpoint=TYPE. See docs/sagemaker.md.`,
 	flags.StringArrayVar(&d.alarms, "alarm", nil, "`NAME` of a CloudWatch alarm that has SageMaker put back what was there; may be given several times")
 	flags.DurationVar(&d.timeout, "timeout", 30*time.Minute, "longest wait for the endpoint to be in service")
 	flags.BoolVar(&d.dryRun, "dry-run", false, "print every call, and make none")
-	for _, name := range []string{"model", "endpoint", "role", "image", "bucket"} {
-		_ = cmd.MarkFlagRequired(name) // they are there
-	}
 	_ = cmd.RegisterFlagCompletionFunc("model", cobra.FixedCompletions([]string{ml.XGBoost, ml.LSTM}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -93,6 +90,11 @@ type deployOptions struct {
 }
 
 func (d *deployOptions) validate() error {
+	for _, f := range []struct{ name, value string }{{"model", d.model}, {"endpoint", d.endpoint}, {"role", d.role}, {"image", d.image}, {"bucket", d.bucket}} {
+		if f.value == "" {
+			return fmt.Errorf("--%s is needed; tapedeck deploy --help has an example", f.name)
+		}
+	}
 	bucket, ok := strings.CutPrefix(d.bucket, "s3://")
 	switch {
 	case !ok || strings.Trim(bucket, "/") == "" || strings.HasPrefix(bucket, "/"):
