@@ -1,12 +1,9 @@
 package sagemaker
 
 import (
-	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"mime"
 	"strconv"
@@ -100,143 +97,6 @@ func appendFloat32(dst []byte, m matrix) []byte {
 		dst = binary.LittleEndian.AppendUint32(dst, math.Float32bits(v))
 	}
 	return dst
-}
-
-// decodeJSON reads instances: each a number, or numbers nested at any depth, or
-// {"volatility": v, "window": [[...]]}. All have as many numbers.
-func decodeJSON(body []byte) (matrix, error) {
-	d := json.NewDecoder(bytes.NewReader(body))
-	bad := func(format string, args ...any) (matrix, error) {
-		return matrix{}, fmt.Errorf("%w: "+format, append([]any{ErrInput}, args...)...)
-	}
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return bad(`want a JSON object {"instances": [...]}`)
-	}
-	var m matrix
-	found := false
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return bad("%v", err)
-		}
-		if key != "instances" {
-			var skipped json.RawMessage // signature_name and the like
-			if err := d.Decode(&skipped); err != nil {
-				return bad("%v", err)
-			}
-			continue
-		}
-		if found {
-			return bad("instances stands there twice")
-		}
-		found = true
-		if m, err = readInstances(d); err != nil {
-			return bad("%v", err)
-		}
-	}
-	if _, err := d.Token(); err != nil {
-		return bad("%v", err)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return bad("something follows the JSON object")
-	}
-	if !found {
-		return bad(`the object has no "instances"`)
-	}
-	return m, nil
-}
-
-func readInstances(d *json.Decoder) (matrix, error) {
-	var m matrix
-	if t, err := d.Token(); err != nil || t != json.Delim('[') {
-		return m, errors.New("instances must be a list")
-	}
-	for d.More() {
-		before := len(m.values)
-		if err := readInstance(d, &m, 0); err != nil {
-			return m, fmt.Errorf("instance %d: %w", m.rows, err)
-		}
-		width := len(m.values) - before
-		if m.rows == 0 {
-			m.width = width
-		}
-		if width == 0 || width != m.width || width > maxWidth {
-			return m, fmt.Errorf("instance %d has %d numbers, the first has %d", m.rows, width, m.width)
-		}
-		if m.rows++; m.rows > maxRows {
-			return m, fmt.Errorf("more than %d instances", maxRows)
-		}
-	}
-	_, err := d.Token()
-	return m, err
-}
-
-const maxDepth = 8
-
-func readInstance(d *json.Decoder, m *matrix, depth int) error {
-	t, err := d.Token()
-	if err != nil {
-		return err
-	}
-	switch t := t.(type) {
-	case float64:
-		m.values = append(m.values, float32(t))
-		return nil
-	case nil:
-		m.values = append(m.values, float32(math.NaN()))
-		return nil
-	case json.Delim:
-		if depth == maxDepth {
-			return fmt.Errorf("lists are nested deeper than %d", maxDepth)
-		}
-		if t == '[' {
-			for d.More() {
-				if err := readInstance(d, m, depth+1); err != nil {
-					return err
-				}
-			}
-			_, err := d.Token()
-			return err
-		}
-		if t == '{' && depth == 0 {
-			return readNamed(d, m)
-		}
-	}
-	return fmt.Errorf("%v is not a number", t)
-}
-
-// readNamed reads {"volatility": v, "window": [[...]]}, in either order.
-func readNamed(d *json.Decoder, m *matrix) error {
-	var volatility, window matrix
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return err
-		}
-		var into *matrix
-		switch key {
-		case "volatility":
-			into = &volatility
-		case "window":
-			into = &window
-		default:
-			return fmt.Errorf("%v is not an input; want volatility and window", key)
-		}
-		if len(into.values) > 0 {
-			return fmt.Errorf("%v stands there twice", key)
-		}
-		if err := readInstance(d, into, 1); err != nil {
-			return fmt.Errorf("%v: %w", key, err)
-		}
-	}
-	if _, err := d.Token(); err != nil {
-		return err
-	}
-	if len(volatility.values) != 1 || len(window.values) == 0 {
-		return errors.New("want a volatility and a window")
-	}
-	m.values = append(append(m.values, volatility.values...), window.values...)
-	return nil
 }
 
 func appendJSON(dst []byte, m matrix) []byte {
