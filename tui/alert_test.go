@@ -104,7 +104,7 @@ func TestGoldenAlerts(t *testing.T) {
 	}{
 		{"alerts-live", func(m *Model) { drive(m, "space", "j") }},
 		{"alerts-snooze", func(m *Model) { drive(m, "z", "l", "k") }},
-		{"alerts-silences", func(m *Model) { drive(m, "i", "enter", "j", "z", "enter", "l") }},
+		{"alerts-silences", func(m *Model) { drive(m, "i", "enter", "j", "z", "enter", "h") }},
 	}
 	for _, s := range scenes {
 		for _, size := range sizes {
@@ -223,7 +223,7 @@ func TestSnoozeAndSilenceWithAnEnd(t *testing.T) {
 	if len(shared.notes) != 1 {
 		t.Fatal("esc silences")
 	}
-	drive(m, "i", "enter", "l")
+	drive(m, "i", "enter", "h")
 	sees(t, m, "silenced", "“price drop” on TSLA", "ada")
 	drive(m, "d")
 	sees(t, m, "taken back")
@@ -376,6 +376,42 @@ func TestMarksOfTheSymbolsAlertsAreOnTheChart(t *testing.T) {
 	}
 	if want == 0 || n < want {
 		t.Fatalf("%d marks for %d alerts", n, want)
+	}
+}
+
+func TestAlertsLeadToTheirRule(t *testing.T) {
+	m, _, _ := alertModel(t, 60, 120, 40)
+	rules := demoRules()
+	m.desk.Data.Rules = rules
+	drive(m, "e")
+	drive(m)
+	row, ok := m.views[len(m.views)-1].pane.(*ruleView).row()
+	if m.desk.State.View != "rules" || !ok || row.rule.Name != "price drop" {
+		t.Fatalf("e opens %s", m.desk.State.View)
+	}
+	if by, whole := m.desk.alerts.today(); by["price drop"] != 21 || !whole {
+		t.Errorf("%d alerts today, %v", by["price drop"], whole)
+	}
+	drive(m, "esc", "esc")
+	m.show("alerts")
+	drive(m, "j", "a")
+	sees(t, m, "crosses_above(price,", "NVDA")
+	m.show("alerts")
+	drive(m, "l")
+	if m.desk.State.View != "rules" {
+		t.Errorf("the tab leads to %s", m.desk.State.View)
+	}
+}
+
+func TestTheBackTestIsOnTheChart(t *testing.T) {
+	m, _, _ := alertModel(t, 0, 120, 40)
+	at := market.At(demoNow).Add(-10 * time.Minute)
+	m.desk.tried = &RuleTrial{Fired: []RuleFired{{Symbol: "NVDA", Time: at}, {Symbol: "NVDA", Time: at.Add(-5 * time.Minute)}, {Symbol: "AAPL", Time: at}}}
+	m.open(Open{View: "chart", Symbol: "NVDA"})
+	drive(m)
+	sees(t, m, "△ 2 alerts of the back-test")
+	if n := strings.Count(shown(t, m), "△") + strings.Count(shown(t, m), "▽"); n != 3 {
+		t.Errorf("%d marks:\n%s", n, shown(t, m))
 	}
 }
 

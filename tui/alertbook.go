@@ -369,6 +369,25 @@ func (b *alertBook) between(symbol string, from, to market.Time, give func(*aler
 	}
 }
 
+// today counts the alerts of the trading day by rule; whole says that all of
+// them are known here.
+func (b *alertBook) today() (by map[string]int, whole bool) {
+	d := b.desk
+	day := d.Calendar(d.Symbol).Day(d.Clock())
+	from := day
+	if open, _, ok := d.Calendar(d.Symbol).Extended(day); ok {
+		from = open
+	}
+	b.wantBack(from)
+	by = map[string]int{}
+	for i := len(b.rows) - 1; i >= 0 && b.rows[i].Time >= from; i-- {
+		if r := b.rows[i]; r.State != market.Pending && !r.headless() {
+			by[r.Rule]++
+		}
+	}
+	return by, b.exhausted || d.Data.Alerts == nil && len(b.rows) < 500 || b.reached != (transition{}) && b.reached.time < from
+}
+
 // since counts the alerts that have begun after a moment, and the critical of them.
 func (b *alertBook) since(t market.Time) (n, critical int) {
 	for i := len(b.rows) - 1; i >= 0 && b.rows[i].Time > t; i-- {

@@ -1,6 +1,8 @@
 package tui
 
 import (
+	"math"
+	"strconv"
 	"strings"
 
 	"tapedeck/pipeline/market"
@@ -286,8 +288,12 @@ func (l *alertList) row(c *canvas, k alertColumns, r *alertRow, selected bool) {
 	c.cell(text, r.Rule, k.rule-1)
 	c.gap(1)
 	if k.figures > 0 {
-		c.number(text, value(r.Value), k.figures)
-		c.number(c.on(Muted), value(r.Threshold), k.figures)
+		write := value
+		if inPercent(&r.Alert) {
+			write = percentValue
+		}
+		c.number(text, write(r.Value), k.figures)
+		c.number(c.on(Muted), write(r.Threshold), k.figures)
 		c.gap(1)
 	}
 	if k.spark > 0 {
@@ -308,6 +314,19 @@ func (l *alertList) row(c *canvas, k alertColumns, r *alertRow, selected bool) {
 	c.cell(ink, l.stateWords(r, note, k.state), k.state)
 	c.end()
 	c.set(Plain)
+}
+
+// inPercent says whether the alert's own words give its value as a per cent.
+func inPercent(a *market.Alert) bool {
+	return strings.Contains(a.Message, strconv.FormatFloat(math.Abs(a.Value)*100, 'f', 1, 64)+" %")
+}
+
+// percentValue is a fraction in per cent.
+func percentValue(v float64) string {
+	if v-v != 0 {
+		return ""
+	}
+	return signed(v*100, 2) + "%"
 }
 
 // what is the alert's sentence without the symbol, which stands in its own column.

@@ -67,7 +67,7 @@ func (l *alertList) Keys() []Action {
 	case l.quiet.open:
 		return []Action{MoveLeft, MoveUp, Enter, Escape}
 	}
-	return []Action{MoveDown, MoveUp, Enter, Toggle, Snooze, Silence, Filter, Sort, MoveLeft, MoveRight}
+	return []Action{MoveDown, MoveUp, Enter, Toggle, Snooze, Silence, Edit, Filter, Sort, MoveLeft, MoveRight}
 }
 
 func (l *alertList) Word(x Action) string {
@@ -86,6 +86,8 @@ func (l *alertList) Word(x Action) string {
 		return "all"
 	case x == Enter:
 		return "chart"
+	case x == Edit:
+		return "rule"
 	case x == Sort:
 		return "which"
 	}
@@ -318,10 +320,12 @@ func (l *alertList) do(a Action) tea.Cmd {
 			l.quiet.start(kind, row.Alert)
 		}
 	case Edit:
-		if row != nil && row.Symbol != "" {
+		if row != nil {
 			d.Post(OpenRule{Name: row.Rule})
-		} else {
-			d.Post(OpenRule{})
+		}
+	case AlertMe:
+		if row != nil && row.Symbol != "" {
+			d.Post(OpenRule{Symbol: row.Symbol})
 		}
 	case Copy:
 		if row != nil {

@@ -21,6 +21,7 @@ type alertTab uint8
 
 const (
 	tabAlerts alertTab = iota
+	tabRules           // a view of its own: the tab leads there
 	tabSilences
 	alertTabs
 )
@@ -111,10 +112,10 @@ func (a *alerts) do(x Action) tea.Cmd {
 	}
 	switch x {
 	case MoveLeft:
-		a.tab = (a.tab + alertTabs - 1) % alertTabs
+		a.turn(alertTabs - 1)
 		return nil
 	case MoveRight:
-		a.tab = (a.tab + 1) % alertTabs
+		a.turn(1)
 		return nil
 	case Undo:
 		return a.takeBack()
@@ -127,6 +128,17 @@ func (a *alerts) do(x Action) tea.Cmd {
 		return a.quiet.do(x)
 	}
 	return a.list.do(x)
+}
+
+// turn goes on to another tab.
+func (a *alerts) turn(by alertTab) {
+	next := (a.tab + by) % alertTabs
+	if next == tabRules {
+		a.tab = tabAlerts // where esc leads back to
+		a.desk.Post(Open{View: "rules"})
+		return
+	}
+	a.tab = next
 }
 
 // takeBack undoes the newest note of this screen.
@@ -181,8 +193,8 @@ func (a *alerts) View(w, h int) string {
 func (a *alerts) tabs(c *canvas) {
 	c.gap(1)
 	n, _ := a.desk.alerts.unacknowledged()
-	names := [alertTabs]string{"alerts", "silences"}
-	counts := [alertTabs]int{n, a.quiet.holding()}
+	names := [alertTabs]string{"alerts", "rules", "silences"}
+	counts := [alertTabs]int{n, 0, a.quiet.holding()}
 	for i, name := range names {
 		ink := c.on(Muted)
 		if i == int(a.tab) {

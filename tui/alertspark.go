@@ -156,6 +156,7 @@ func (m *moments) draw(c *canvas, r *alertRow, n int, at Ink) {
 			high = max(high, v)
 		}
 	}
+	carried := float32(0) // the last close stands for minutes without a trade
 	for i := range n {
 		from, to := i*len(x.closes)/n, max((i+1)*len(x.closes)/n, i*len(x.closes)/n+1)
 		sum, count := float32(0), float32(0)
@@ -171,6 +172,11 @@ func (m *moments) draw(c *canvas, r *alertRow, n int, at Ink) {
 			ink = at
 		case from > aroundMinutes:
 			ink = c.on(Text)
+		}
+		if count > 0 {
+			carried = sum / count
+		} else if carried > 0 && from <= x.last {
+			sum, count = carried, 1
 		}
 		if count == 0 {
 			if middle {

@@ -258,9 +258,9 @@ func narrow(r rune) int {
 // plainGlyph is the ASCII stand-in of a glyph.
 func plainGlyph(r rune) byte {
 	switch r {
-	case '▲', '↑':
+	case '▲', '△', '↑':
 		return '^'
-	case '▼', '▾', '↓':
+	case '▼', '▽', '▾', '↓':
 		return 'v'
 	case '▴':
 		return '^'

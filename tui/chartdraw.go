@@ -64,7 +64,7 @@ func (v *chartView) picture(s *series, w, h int) *picture {
 	q := d.Frame.Quote(d.Symbol)
 	key := pictureKey{symbol: d.Symbol, interval: d.Interval, width: w, height: h, theme: d.Theme, version: s.version,
 		end: v.end, cross: v.cross, style: v.style, axis: v.axis, zoom: v.zoom, on: v.on, zone: d.Zone(),
-		predictions: v.predictions.version, pages: d.alerts.pages, model: v.model, compared: strings.Join(v.compared, " ")}
+		predictions: v.predictions.version, pages: d.alerts.pages, tried: d.tried, model: v.model, compared: strings.Join(v.compared, " ")}
 	if q != nil {
 		key.last, key.level, key.alerts, key.firing = q.Last, q.Reference, q.AlertTime, int(q.Alerts)
 		key.first, key.count = q.Predicted.Bar, int(q.Predicted.Horizon)
@@ -240,6 +240,13 @@ func (v *chartView) marks(s *series, start, end int) []chart.Mark {
 			out = append(out, chart.Mark{Time: v.barTime(r.Time), Ink: chart.Alarm})
 		})
 	}
+	if d.tried != nil {
+		for i := range d.tried.Fired {
+			if f := &d.tried.Fired[i]; f.Symbol == d.Symbol && f.Time >= from && f.Time < to {
+				out = append(out, chart.Mark{Time: v.barTime(f.Time), Ink: chart.Trial})
+			}
+		}
+	}
 	if v.on&studyPredictions == 0 || d.Interval >= market.Day {
 		return out
 	}
@@ -341,12 +348,27 @@ func (v *chartView) note(s *series, p *picture) (string, Role) {
 		return "loading …", Muted
 	case v.goal != 0:
 		return "going to " + v.moment(v.goal) + " …", Muted
+	case v.triedHere() > 0:
+		return "△ " + plural(v.triedHere(), "alert") + " of the back-test", Accent
 	case v.end != 0:
 		return "past · G goes to now", Accent
 	case s.exhausted && atEdge && p.layout.Columns > 0 && s.interval != market.Second:
 		return "since " + v.moment(s.bars[0].Time), Muted
 	}
 	return "", Muted
+}
+
+// triedHere is how many alerts of the back-test are the symbol's.
+func (v *chartView) triedHere() (n int) {
+	if v.desk.tried == nil {
+		return 0
+	}
+	for i := range v.desk.tried.Fired {
+		if v.desk.tried.Fired[i].Symbol == v.desk.Symbol {
+			n++
+		}
+	}
+	return n
 }
 
 // intervals lists the intervals, the chosen one bright.

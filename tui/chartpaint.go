@@ -13,7 +13,7 @@ var chartRoles = [chart.Inks]Role{
 	chart.Study1: Study1, chart.Study2: Study2, chart.Study3: Study3, chart.Study4: Study4,
 	chart.Other1: Accent, chart.Other2: Study3, chart.Other3: Study2, chart.Other4: Study4,
 	chart.Cross: Muted, chart.Now: Muted, chart.Mean: Predict, chart.Interval: Band,
-	chart.Hit: Predict, chart.Miss: Warn, chart.Alarm: Warn,
+	chart.Hit: Predict, chart.Miss: Warn, chart.Alarm: Warn, chart.Trial: Accent,
 }
 
 // grid writes a chart's cells, one line a row. Extended hours have the ground

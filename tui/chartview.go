@@ -64,6 +64,7 @@ type pictureKey struct {
 	last, level   float64
 	alerts        market.Time
 	pages         int
+	tried         *RuleTrial
 	firing        int
 	predictions   int
 	compared      string

@@ -72,6 +72,7 @@ type Desk struct {
 	pinned  *sqlPin // the query that the board shows; nil is none
 	bars    *barStore
 	alerts  *alertBook
+	tried   *RuleTrial // the back-test that the rule editor shows; nil is none
 
 	posts   []tea.Msg
 	dirty   bool // something must be drawn anew

@@ -46,29 +46,36 @@ func (v *ruleView) listPane(w, h int) string {
 		return c.String()
 	}
 	when, edited := w >= 90, w >= 60
+	costs := w >= 45 && !edited || w >= 76
 	name := max(min(w-24, 30), 12)
-	if when {
+	switch {
+	case when:
 		name = min(w/4, 34)
+	case costs:
+		name = max(min(w-26-27*btoi(edited), 30), 12)
 	}
 	c.gap(5)
 	c.cell(c.on(Muted), "rule", name)
 	if when {
-		c.cell(c.on(Muted), "condition", max(c.width-c.x-34, 8))
+		c.cell(c.on(Muted), "condition", max(c.width-c.x-34-8*btoi(costs), 8))
 	} else {
-		c.cell(c.on(Muted), "watches", min(10, max(c.width-c.x-9-24*btoi(edited), 0)))
+		c.cell(c.on(Muted), "watches", min(10, max(c.width-c.x-6-24*btoi(edited)-8*btoi(costs), 0)))
 	}
-	c.number(c.on(Muted), "today", 7)
+	c.number(c.on(Muted), "today", 6)
+	if costs {
+		c.number(c.on(Muted), "ns/tick", 8)
+	}
 	if edited {
 		c.gap(2)
 		c.cell(c.on(Muted), "last edit", 22)
 	}
 	c.end()
-	counts, least := v.counts()
+	counts, least := v.today, v.least
 	condition := !when && h >= 20 && v.mode == rulesListed && v.desk.Width < rulesWide // shown below the list
 	page := max(c.left()-3*btoi(condition), 1)
 	top := max(0, min(v.cursor-page/2, len(rows)-page))
 	for i := top; i < min(top+page, len(rows)); i++ {
-		v.listRow(c, &rows[i], i == v.cursor, name, when, edited, counts, least)
+		v.listRow(c, &rows[i], i == v.cursor, name, when, edited, costs, counts, least)
 	}
 	if condition && v.cursor < len(rows) {
 		for c.left() > 2 {
@@ -103,25 +110,6 @@ func notEmpty(all ...string) []string {
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// counts are the alerts of today by rule, as far as the screen holds them;
-// least says that there were more than it holds.
-func (v *ruleView) counts() (by map[string]int, least bool) {
-	d := v.desk
-	by = map[string]int{}
-	today := d.Calendar(d.Symbol).Day(d.Clock())
-	all := d.Frame.Alerts
-	for i := range all {
-		x := &all[i]
-		if d.Calendar(x.Symbol).Day(x.Time) < today {
-			return by, false
-		}
-		if x.State == market.Firing || x.State == market.Once || x.State == market.Resolved {
-			by[x.Rule]++
-		}
-	}
-	return by, len(all) >= 500
-}
-
 func (v *ruleView) editedBy(r *market.Rule) string {
 	if r.EditedBy == "" {
 		return ""
@@ -139,7 +127,7 @@ func watches(r *market.Rule) string {
 	return strings.Join(r.Watch, " ")
 }
 
-func (v *ruleView) listRow(c *canvas, row *ruleRow, selected bool, name int, when, edited bool, counts map[string]int, least bool) {
+func (v *ruleView) listRow(c *canvas, row *ruleRow, selected bool, name int, when, edited, costs bool, counts map[string]int, least bool) {
 	r := &row.rule
 	mark := " "
 	if selected && v.mode == rulesListed {
@@ -171,13 +159,14 @@ func (v *ruleView) listRow(c *canvas, row *ruleRow, selected bool, name int, whe
 		c.cell(text, label, name-8)
 		c.cell(c.on(Predict), " draft", 8)
 	} else {
-		c.cell(text, label, name)
+		c.cell(text, label, name-1)
+		c.gap(1)
 	}
 	if when {
-		c.cell(c.on(Muted), oneLine(r.When), max(c.width-c.x-34, 8)-1)
+		c.cell(c.on(Muted), oneLine(r.When), max(c.width-c.x-34-8*btoi(costs), 8)-1)
 		c.gap(1)
 	} else {
-		c.cell(c.on(Muted), watches(r), min(10, max(c.width-c.x-9-24*btoi(edited), 0)))
+		c.cell(c.on(Muted), watches(r), min(10, max(c.width-c.x-6-24*btoi(edited)-8*btoi(costs), 0)))
 	}
 	n := counts[r.Name]
 	today := plainNumber(n)
@@ -187,7 +176,14 @@ func (v *ruleView) listRow(c *canvas, row *ruleRow, selected bool, name int, whe
 	case n > 0 && least:
 		today = "≥" + today
 	}
-	c.number(text, today, 7)
+	c.number(text, today, 6)
+	if costs {
+		cost := "–"
+		if each := v.costs[r.Name]; each > 0 && row.form == nil {
+			cost = plainNumber(int(each.Nanoseconds()))
+		}
+		c.number(c.on(Muted), cost, 8)
+	}
 	if edited {
 		c.gap(2)
 		c.cell(c.on(Muted), v.editedBy(r), 22)

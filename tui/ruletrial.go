@@ -60,7 +60,7 @@ func (v *ruleView) tried(msg ruleTried) {
 		v.desk.Say(Warn, msg.err.Error())
 		v.trial = ruleRun{from: v.trial.from}
 	default:
-		v.mode = rulesTried
+		v.mode, v.desk.tried = rulesTried, msg.result
 		v.trial.cursor = max(len(msg.result.Fired)-1, 0)
 	}
 }
@@ -109,7 +109,7 @@ func (v *ruleView) trialDo(a Action) tea.Cmd {
 
 // back leads from the back-test to where it was asked for.
 func (v *ruleView) back() {
-	v.mode = v.trial.from
+	v.mode, v.desk.tried = v.trial.from, nil
 	if v.mode == rulesWritten && v.form == nil {
 		v.mode = rulesListed
 	}

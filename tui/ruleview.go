@@ -33,10 +33,15 @@ type ruleView struct {
 	undo [][]string // rules that the analyst's edits touched, newest last
 	busy string
 
-	now     ruleNow
-	trial   ruleRun
-	after   string // rule that the cursor goes to once the list has come
-	refused string // why the last save was not done; gone with the next key
+	now   ruleNow
+	trial ruleRun
+
+	today   map[string]int // alerts of the trading day by rule
+	least   bool           // there were more than are known here
+	counted time.Time
+	costs   map[string]time.Duration // what each rule adds to a tick
+	after   string                   // rule that the cursor goes to once the list has come
+	refused string                   // why the last save was not done; gone with the next key
 }
 
 // ruleMode is what has the keys.
@@ -77,6 +82,7 @@ type (
 	rulesAre struct {
 		request int
 		rules   []market.Rule
+		costs   map[string]time.Duration
 		err     error
 	}
 	ruleEdited struct {
@@ -215,6 +221,11 @@ func (v *ruleView) tick(now time.Time) tea.Cmd {
 	if v.trial.running() {
 		v.desk.dirty = true
 	}
+	if now.Sub(v.counted) >= time.Second || now.Before(v.counted) {
+		var whole bool
+		v.today, whole = v.desk.alerts.today()
+		v.least, v.counted = !whole, now
+	}
 	var cmds []tea.Cmd
 	if v.request == 0 && now.Sub(v.listed) > rulesEvery {
 		cmds = append(cmds, v.load())
@@ -234,7 +245,7 @@ func (v *ruleView) load() tea.Cmd {
 		ctx, cancel := commandContext()
 		defer cancel()
 		list, err := rules.List(ctx)
-		return rulesAre{request, list, err}
+		return rulesAre{request, list, rules.Costs(list), err}
 	}
 }
 
@@ -246,7 +257,7 @@ func (v *ruleView) take(msg rulesAre) {
 	if msg.err != nil {
 		return
 	}
-	v.rules = msg.rules
+	v.rules, v.costs = msg.rules, msg.costs
 	if v.after != "" {
 		v.hold, v.after = v.after, ""
 	}

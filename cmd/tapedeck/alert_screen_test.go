@@ -136,3 +136,18 @@ func FuzzDecodeNote(f *testing.F) {
 		}
 	})
 }
+
+func TestRulesHaveACost(t *testing.T) {
+	t.Parallel()
+	var c ruleCosts
+	rules := []market.Rule{{Name: "price", When: "price > 1_000"}, {Name: "many", When: `rsi("1s", 14) < 5 and macd("1s") > 9 and bollinger_upper("1s", 200) < 1`}, {Name: "wrong", When: "prise > 1"}}
+	costs := c.Costs(rules)
+	if costs["price"] <= 0 || costs["many"] <= 0 || costs["wrong"] != 0 {
+		t.Fatalf("%v", costs)
+	}
+	t.Log(costs)
+	rules[0].Name = "again" // says the same: it is not measured anew
+	if again := c.Costs(rules); again["again"] != costs["price"] {
+		t.Fatalf("%v, and before %v", again, costs)
+	}
+}

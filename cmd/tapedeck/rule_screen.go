@@ -18,6 +18,7 @@ import (
 // screenRules gives a screen the rules of its pipeline, and the history to try
 // them on. Edits stand under the name of who sits there.
 type screenRules struct {
+	ruleCosts
 	screen *screen
 	world  alert.World
 

@@ -37,7 +37,7 @@ type Pane struct {
 type Mark struct {
 	Time  market.Time
 	Price float64 // 0 stands under the bar
-	Ink   Ink     // Alarm, Hit, Miss
+	Ink   Ink     // Alarm, Trial, Hit, Miss
 }
 
 // Band is a prediction ahead of the last bar: a line and an interval around

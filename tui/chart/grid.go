@@ -29,6 +29,7 @@ const (
 	Hit      // an earlier prediction that held
 	Miss     // and one that did not
 	Alarm    // an alert
+	Trial    // an alert that a rule would have told
 	Inks     // how many there are
 )
 

@@ -326,8 +326,11 @@ func (d *drawing) marks(r rect) {
 		if row < 0 { // no room below: above it, pointing down
 			row, glyph = s.half(col.high, r.h)/2+1, '▼'
 		}
+		if m.Ink == Trial { // hollow: it was not told
+			glyph = map[rune]rune{'▲': '△', '▼': '▽'}[glyph]
+		}
 		if c.ASCII {
-			if glyph == '▲' {
+			if glyph == '▲' || glyph == '△' {
 				glyph = '^'
 			} else {
 				glyph = 'v'
