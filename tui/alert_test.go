@@ -249,6 +249,9 @@ func TestAlertsFilterAndLeadOn(t *testing.T) {
 	if m.desk.State.View != "chart" || m.desk.Symbol != "NVDA" || m.desk.At != row.Time {
 		t.Fatalf("enter opens %s of %s", m.desk.State.View, m.desk.Symbol)
 	}
+	if v := chartOf(m); v.goal != 0 || v.cross != row.Time.Truncate(time.Minute) {
+		t.Fatalf("the cross-hair is at %v, still going to %v; the alert was at %v", v.cross, v.goal, row.Time)
+	}
 	m.show("alerts")
 	drive(m, "esc")
 	seesNot(t, m, "critical nv")

@@ -229,6 +229,7 @@ func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		cmd = m.stopped(msg.err)
 	case barsCame:
 		m.desk.bars.take(msg)
+		cmd = m.deliver(msg)
 	case leave:
 		cmd = m.leave()
 	default:

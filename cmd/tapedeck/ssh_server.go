@@ -77,10 +77,14 @@ func listenSSH(config sshConfig, log *slog.Logger) (*sshServer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("serve ssh: %w", err)
 	}
-	// The library closes a terminal while it may still be handed to a screen.
+	// The library closes a terminal while it may still be handed to a screen, and
+	// changes its size while it may be looked at: it is noted as it is made.
 	if open := s.server.PtyHandler; open != nil {
 		s.server.PtyHandler = func(ctx ssh.Context, session ssh.Session, terminal ssh.Pty) (func() error, error) {
 			closeIt, err := open(ctx, session, terminal)
+			if made, _, ok := session.Pty(); ok && err == nil {
+				ctx.SetValue(terminalKey{session}, made)
+			}
 			return func() error {
 				s.handing.Lock()
 				defer s.handing.Unlock()
@@ -153,6 +157,9 @@ func (s *sshServer) knows(_ ssh.Context, key ssh.PublicKey) bool {
 // session begins.
 type overdueKey struct{}
 
+// terminalKey is where a connection keeps the terminal of a session.
+type terminalKey struct{ session ssh.Session }
+
 // serve is one session.
 func (s *sshServer) serve(ssh.Handler) ssh.Handler {
 	return func(session ssh.Session) {
@@ -176,7 +183,7 @@ func (s *sshServer) serve(ssh.Handler) ssh.Handler {
 			refuse("commands are not run here; connect without one for the workstation")
 			return
 		}
-		terminal, _, ok := session.Pty()
+		terminal, ok := session.Context().Value(terminalKey{session}).(ssh.Pty)
 		if !ok {
 			refuse("the workstation needs a terminal: ssh -t")
 			return

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -182,16 +183,16 @@ func TestLedger(t *testing.T) {
 func TestMeterNotesDifferences(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "usage.jsonl")
 	synctest.Test(t, func(t *testing.T) {
-		total := Usage{}
-		m := &Meter{Ledger: &Ledger{Path: path}, By: "run", Read: func() Usage { return total }}
+		var puts atomic.Int64
+		m := &Meter{Ledger: &Ledger{Path: path}, By: "run", Read: func() Usage { return Usage{Puts: puts.Load()} }}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { m.Run(ctx, time.Minute, slog.New(slog.DiscardHandler)); close(done) }()
 		m.Add(Usage{Messages: 1})
-		total.Puts = 7
+		puts.Store(7)
 		time.Sleep(90 * time.Second)
 		synctest.Wait()
-		total.Puts = 9
+		puts.Store(9)
 		cancel()
 		<-done
 		used, over, err := m.Ledger.Sum(time.Time{})
