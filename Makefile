@@ -65,8 +65,8 @@ crash-minio: ## the same against a real MinIO that is itself killed (MINIO=path 
 test-trino: ## a real Trino over this very lake (needs Java 24 and Maven)
 	TAPEDECK_TEST_TRINO=1 $(GO) test -v -count=1 -timeout 15m -run 'RealTrino' ./cmd/tapedeck/
 
-test-aws: ## SNS, SQS, Glue and Athena as moto speaks them (needs moto_server, from pip install 'moto[server]')
-	TAPEDECK_TEST_AWS=1 $(GO) test -v -count=1 -timeout 10m -run 'Moto|AWS' ./store/remote/ ./pipeline/notify/
+test-aws: ## SNS, SQS, Glue, Athena and SageMaker as moto speaks them, and boto3 (needs pip install 'moto[server]' boto3)
+	TAPEDECK_TEST_AWS=1 $(GO) test -v -count=1 -timeout 10m -run 'Moto|AWS' ./store/remote/ ./pipeline/notify/ ./ml/sagemaker/
 
 clean: ## remove what was built
 	rm -rf bin dist .cache

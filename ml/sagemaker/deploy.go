@@ -122,6 +122,9 @@ func (d *Deployer) Deploy(ctx context.Context, p Deployment) error {
 	}
 	if err := d.wait(ctx, p.Endpoint, name); err != nil {
 		if errors.Is(err, errOnItsWay) {
+			if ctx.Err() != nil { // who interrupts it sees no error
+				d.config.Report(errOnItsWay.Error())
+			}
 			return err
 		}
 		return d.takeBack(ctx, p, name, old, there, err)
@@ -235,6 +238,7 @@ func (d *Deployer) start(ctx context.Context, p Deployment, config string, there
 }
 
 const (
+	watched   = 5 * time.Minute  // alarms can go off before the update is done
 	keepOld   = 2 * time.Minute  // the old instances stay, for a quick way back
 	updateEnd = 60 * time.Minute // SageMaker gives an update up
 )
@@ -252,6 +256,7 @@ func (d *Deployer) update(ctx context.Context, p Deployment, config string) erro
 			rollback.Alarms = append(rollback.Alarms, types.Alarm{AlarmName: &name})
 		}
 		in.DeploymentConfig.AutoRollbackConfiguration = rollback
+		in.DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration.WaitIntervalInSeconds = aws.Int32(int32(watched / time.Second))
 	}
 	return d.call("UpdateEndpoint", in, func() error { _, err := d.api.UpdateEndpoint(ctx, in); return err })
 }

@@ -181,7 +181,7 @@ func TestDeployMakesAnEndpointThenUpdatesIt(t *testing.T) {
 		t.Errorf("calls %v, configuration %s after %s", a.calls, a.config, first)
 	}
 	update := fmt.Sprint(a.updates[0]["DeploymentConfig"])
-	for _, part := range []string{"ALL_AT_ONCE", "TerminationWaitInSeconds:120", "AlarmName:too-slow", "AlarmName:too-wrong"} {
+	for _, part := range []string{"ALL_AT_ONCE", "TerminationWaitInSeconds:120", "WaitIntervalInSeconds:300", "AlarmName:too-slow", "AlarmName:too-wrong"} {
 		if !strings.Contains(update, part) {
 			t.Errorf("no %s in %s", part, update)
 		}
@@ -238,6 +238,28 @@ func TestDeployTakesBackWhatFails(t *testing.T) {
 				t.Errorf("left: %v, %v", a.configs, a.models)
 			}
 		})
+	}
+}
+
+// Who interrupts the wait is told that SageMaker goes on.
+func TestDeployIsInterrupted(t *testing.T) {
+	a, server := newAccount(t)
+	a.stuck = true
+	ctx, cancel := context.WithCancel(t.Context())
+	var lines []string
+	d, _, p := deploying(t, server.URL, func(c *DeployerConfig) {
+		c.Report = func(s string) {
+			lines = append(lines, s)
+			if strings.Contains(s, "Creating") {
+				cancel()
+			}
+		}
+	})
+	if err := d.Deploy(ctx, p); !errors.Is(err, context.Canceled) || lines[len(lines)-1] != errOnItsWay.Error() {
+		t.Errorf("%v, %v", err, lines)
+	}
+	if a.endpoint == "" || len(a.configs) != 1 || slices.Contains(a.calls, "DeleteEndpoint") {
+		t.Errorf("left: %+v", a)
 	}
 }
 
