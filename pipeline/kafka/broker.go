@@ -72,6 +72,9 @@ func (b *Broker) open(dir string, sync bool, log *slog.Logger) error {
 	if err := os.Remove(filepath.Join(data, "sasl.json")); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
+	if err := restoreSequences(data); err != nil {
+		return err
+	}
 	portFile := filepath.Join(dir, "port")
 	opts := []kfake.Opt{
 		kfake.NumBrokers(1),
