@@ -8,7 +8,7 @@ TOOLS    = $(CURDIR)/.cache/bin
 export CGO_ENABLED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check lint examples bench fuzz golden test-kafka crash crash-minio exact lambda test-trino test-aws clean \
+.PHONY: help build run test check lint examples bench fuzz golden test-kafka cluster test-cluster crash crash-minio exact lambda test-trino test-aws clean \
 	release man soak check-aws check-monitoring vulnerabilities licences
 
 help: ## list the targets
@@ -123,3 +123,8 @@ lambda: ## build dist/alert-lambda-{arm64,amd64}.zip (RULES=file puts it in as r
 	  echo dist/alert-lambda-$$arch.zip; \
 	done
 
+cluster: ## three Kafka brokers on this machine, three copies of everything (DO=stop, status, "kill 2", "start 2"; needs Java and Maven)
+	@bash examples/cluster/cluster $(or $(DO),start)
+
+test-cluster: ## leader killed, follower restarted, pipeline killed, on three brokers: every tick once (needs Java and Maven)
+	TAPEDECK_TEST_CLUSTER=1 $(GO) test -v -count=1 -timeout 10m -run '^TestCluster' ./cmd/tapedeck/

@@ -180,6 +180,11 @@ func (r *runner) run(ctx context.Context) (Report, error) {
 		}()
 	}
 	reporting.Go(func() { r.reportStatus(statusCtx) })
+	if !r.Embedded {
+		cluster, looks := r.newStatus(clusterStage), time.NewTicker(clusterEvery)
+		defer looks.Stop()
+		reporting.Go(func() { watchCluster(statusCtx, r.log, cluster, looks.C) })
+	}
 
 	var failure error
 	drained := make(chan error, 1)

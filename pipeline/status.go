@@ -65,6 +65,13 @@ func (s *stageStatus) working(text string) {
 	s.mu.Unlock()
 }
 
+// describe notes the state in words while all is well.
+func (s *stageStatus) describe(text string) {
+	s.mu.Lock()
+	s.level, s.text, s.problem = live.OK, text, ""
+	s.mu.Unlock()
+}
+
 // models notes how the models do, and what is to be said of them.
 func (s *stageStatus) models(about []live.Model, level live.Level, text string) {
 	s.mu.Lock()
@@ -165,7 +172,7 @@ func (r *runner) reportStatus(ctx context.Context) {
 			status.Instance, status.PID, status.Host, status.Version = r.Instance, os.Getpid(), r.Host, r.Version
 			status.Memory = memory
 			status.Lag = r.lag(ctx, s)
-			if trouble := r.log.Trouble(); trouble != "" {
+			if trouble := r.log.Trouble(); trouble != "" && (s.stage != clusterStage || status.Level < live.Trouble) {
 				status.Level, status.Text = live.Trouble, trouble
 			}
 			if r.Watch != nil {

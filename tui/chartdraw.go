@@ -64,7 +64,7 @@ func (v *chartView) picture(s *series, w, h int) *picture {
 	q := d.Frame.Quote(d.Symbol)
 	key := pictureKey{symbol: d.Symbol, interval: d.Interval, width: w, height: h, theme: d.Theme, version: s.version,
 		end: v.end, cross: v.cross, style: v.style, axis: v.axis, zoom: v.zoom, on: v.on, zone: d.Zone(),
-		predictions: v.predictions.version, model: v.model, compared: strings.Join(v.compared, " ")}
+		predictions: v.predictions.version, pages: d.alerts.pages, model: v.model, compared: strings.Join(v.compared, " ")}
 	if q != nil {
 		key.last, key.level, key.alerts, key.firing = q.Last, q.Reference, q.AlertTime, int(q.Alerts)
 		key.first, key.count = q.Predicted.Bar, int(q.Predicted.Horizon)
@@ -236,12 +236,9 @@ func (v *chartView) marks(s *series, start, end int) []chart.Mark {
 	var out []chart.Mark
 	from, to := s.bars[start].Time, s.bars[end-1].Time.Add(d.Interval.Length())
 	if v.on&studyAlerts != 0 {
-		for i := range d.Frame.Alerts {
-			a := &d.Frame.Alerts[i]
-			if a.Symbol == d.Symbol && a.Time >= from && a.Time < to && (a.State == market.Firing || a.State == market.Once) {
-				out = append(out, chart.Mark{Time: v.barTime(a.Time), Ink: chart.Alarm})
-			}
-		}
+		d.alerts.between(d.Symbol, from, to, func(r *alertRow) {
+			out = append(out, chart.Mark{Time: v.barTime(r.Time), Ink: chart.Alarm})
+		})
 	}
 	if v.on&studyPredictions == 0 || d.Interval >= market.Day {
 		return out

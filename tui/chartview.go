@@ -63,6 +63,7 @@ type pictureKey struct {
 	zone          *time.Location
 	last, level   float64
 	alerts        market.Time
+	pages         int
 	firing        int
 	predictions   int
 	compared      string
@@ -175,6 +176,9 @@ func (v *chartView) tick() {
 		}
 	}
 	v.prefetch(s)
+	if first := v.drawn.offset + v.drawn.layout.From; v.on&studyAlerts != 0 && first < len(s.bars) {
+		d.alerts.wantBack(s.bars[first].Time)
+	}
 	v.predictions.want(d, v.on)
 }
 

@@ -118,6 +118,7 @@ type Data struct {
 	Predictions Predictions
 	Models      Models
 	Alerts      Alerts
+	Rules       Rules
 	SQL         SQL
 	// Company names a symbol and its sector; both may be "". Nil knows none.
 	Company func(symbol string) (name, sector string)

@@ -2,7 +2,6 @@ package tui
 
 import (
 	"cmp"
-	"strconv"
 	"strings"
 
 	"tapedeck/pipeline/live"
@@ -92,8 +91,17 @@ func (m *Model) headerViews(c *canvas, compact int) {
 		c.put(Accent.On(Bar).Bold(), "tapedeck")
 		c.gap(2)
 	}
-	firing := m.desk.unseen()
+	asking, worst := m.desk.alerts.unacknowledged()
+	_, grave := severityGlyph(worst)
 	for i, v := range m.views {
+		if v.number == None {
+			if i == m.current {
+				c.gap(2)
+				c.put(Accent.On(Bar), "› ")
+				c.put(Text.On(Bar).Bold(), v.name)
+			}
+			continue
+		}
 		key := bindingOf(v.number).keys[0]
 		if i > 0 {
 			c.gap(2)
@@ -103,12 +111,12 @@ func (m *Model) headerViews(c *canvas, compact int) {
 			c.put(Text.On(Bar).Bold(), v.name)
 		} else {
 			c.put(Muted.On(Bar), key)
-			if compact < 2 || v.name == "alerts" && firing > 0 {
+			if compact < 2 || v.name == "alerts" && asking > 0 {
 				c.put(Muted.On(Bar), " "+v.name)
 			}
 		}
-		if v.name == "alerts" && firing > 0 {
-			c.put(Warn.On(Bar).Bold(), " "+strconv.Itoa(firing))
+		if v.name == "alerts" && asking > 0 {
+			c.put(grave.On(Bar).Bold(), " "+countOf(asking))
 		}
 	}
 }
@@ -244,4 +252,12 @@ func (m *Model) has(name string) bool {
 		}
 	}
 	return false
+}
+
+// countOf is a number in at most four cells.
+func countOf(n int) string {
+	if n > 999 {
+		return "999+"
+	}
+	return plainNumber(n)
 }

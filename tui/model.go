@@ -26,6 +26,7 @@ type Model struct {
 
 	command commandLine
 	help    help
+	bell    bell
 	quit    quitQuestion
 
 	profile ColorMode
@@ -62,7 +63,9 @@ func New(c Config, data Data) *Model {
 	d := &Desk{Config: c, Data: data, Frame: &live.Frame{}, State: state, Width: 80, Height: 24, Interval: market.Minute}
 	m := &Model{desk: d, keysSeen: map[Action]bool{}, left: state.Left}
 	d.bars = newBarStore(d)
+	d.alerts = newAlertBook(d)
 	d.Data.Board.Snapshot(d.Frame)
+	d.alerts.follow()
 	m.started, m.quietFrom = d.Frame.Now, d.Frame.Now
 	if i, err := market.ParseInterval(state.Interval); err == nil && state.Interval != "" {
 		d.Interval = i
@@ -70,7 +73,7 @@ func New(c Config, data Data) *Model {
 	m.applyLook()
 	m.profile, m.light = modeOf(colorprofile.Env(c.Environ)), false
 	m.retheme()
-	m.command.desk, m.help.desk, m.quit.desk = d, d, d
+	m.command.desk, m.help.desk, m.quit.desk, m.bell.desk = d, d, d, d
 	m.views = views(d)
 	for _, v := range m.views {
 		d.viewNames = append(d.viewNames, v.name)
@@ -94,8 +97,8 @@ func New(c Config, data Data) *Model {
 	return m
 }
 
-// views are the numbered screens, in their order. Another view is one line
-// here and one file; its number is its key.
+// views are the screens, in their order. Another view is one line here and one
+// file; its number is its key, and None has none: other views lead there.
 func views(d *Desk) []view {
 	b := newBoard(d)
 	return []view{
@@ -106,6 +109,7 @@ func views(d *Desk) []view {
 		{View5, "models", newModels(d)},
 		{View6, "pipeline", newPipeline(d)},
 		{View7, "grid", newGridView(d, b)},
+		{None, "rules", newRules(d)},
 	}
 }
 

@@ -71,6 +71,7 @@ type Desk struct {
 	watched map[string][]string
 	pinned  *sqlPin // the query that the board shows; nil is none
 	bars    *barStore
+	alerts  *alertBook
 
 	posts   []tea.Msg
 	dirty   bool // something must be drawn anew

@@ -43,6 +43,7 @@ func (m *Model) nextSample() tea.Cmd {
 func (m *Model) sample() tea.Cmd {
 	d := m.desk
 	d.Data.Board.Snapshot(d.Frame)
+	ring := m.bell.ring(d.alerts.follow())
 	now := d.Frame.Now
 	if d.Frame.Moved() {
 		d.dirty, m.quietFrom = true, now
@@ -61,7 +62,7 @@ func (m *Model) sample() tea.Cmd {
 		d.State.Left = market.At(now)
 		d.keep = true
 	}
-	return tea.Batch(m.nextSample(), m.pane().Update(Tick{now}))
+	return tea.Batch(m.nextSample(), ring, m.pane().Update(Tick{now}))
 }
 
 // View draws when something changed and the terminal has taken the last
@@ -105,15 +106,15 @@ func (m *Model) whileAway() {
 	if left == 0 {
 		return
 	}
-	n := 0
-	for _, a := range m.desk.Frame.Alerts {
-		if a.Time > left && (a.State == market.Firing || a.State == market.Once) {
-			n++
-		}
+	n, grave := m.desk.alerts.since(left)
+	if n == 0 {
+		return
 	}
-	if n > 0 {
-		m.desk.Say(Text, "while you were away: "+plural(n, "alert")+" · 3 shows them")
+	text, role := "while you were away: "+plural(n, "alert"), Text
+	if grave > 0 {
+		text, role = text+", "+plainNumber(grave)+" of them critical", Warn
 	}
+	m.desk.Say(role, text+" · 3 shows them")
 }
 
 // trouble is the worst that somebody should know, in words; "" is none.

@@ -69,6 +69,9 @@ var verbs = [...]verbSpec{
 	{"export", "FILE", "the sql view's result into FILE.csv, .json or .parquet", 1},
 	{"pin", "[SECONDS]", "the sql view's query on the board, asked again every so many seconds; 0 takes it off", 0},
 	{"engine", "NAME", "who answers the sql view: local, duckdb, athena, trino", 1},
+	{"bell", "on|off", "the terminal's bell for a new alert of a warning or worse", 1},
+	{"desktop", "on|off", "such an alert as a notification of the desktop, where the terminal can", 1},
+	{"acknowledge", "all | RULE", "acknowledge all alerts, or those of a rule", 1},
 	{"undo", "", "undo the last change of a list", 0},
 	{"help", "", "all keys", 0},
 	{"quit", "", "quit", 0},
@@ -301,7 +304,7 @@ func (m *Model) verb(a ask) tea.Cmd {
 		m.help.start()
 	case "layout":
 		m.layout(a.args)
-	case "zone", "colours", "ascii", "mouse":
+	case "zone", "colours", "ascii", "mouse", "bell", "desktop":
 		d.State.Look[a.verb] = arg(0)
 		if a.verb == "colours" { // several of them stand side by side
 			d.State.Look["colours "+colourKind(arg(0))] = arg(0)
@@ -318,6 +321,9 @@ func (m *Model) verb(a ask) tea.Cmd {
 		return m.deliver(a)
 	case "compare", "goto", "study":
 		m.show("chart")
+		return m.deliver(a)
+	case "acknowledge":
+		m.show("alerts")
 		return m.deliver(a)
 	case "save", "open", "forget", "export", "pin", "engine":
 		m.show("sql")
@@ -355,6 +361,10 @@ func (m *Model) applyLook() (why string) {
 			c.ASCII = c.ASCII && !ok || on
 		case "mouse":
 			c.Mouse = c.Mouse && !ok || on
+		case "bell":
+			c.Bell = c.Bell && !ok || on
+		case "desktop":
+			c.Desktop = c.Desktop && !ok || on
 		case "colours sight":
 			c.ColourBlind, ok = v == "blind", true
 		case "colours up":

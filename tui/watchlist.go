@@ -158,6 +158,8 @@ func (w *watchlist) do(a Action) {
 		w.sortChanged()
 	case Favourite:
 		w.favourite(w.desk.Symbol)
+	case AlertMe:
+		w.desk.Post(OpenRule{Symbol: w.desk.Symbol})
 	case Delete:
 		w.remove(w.desk.Symbol)
 	case Undo:
@@ -409,9 +411,13 @@ func (w *watchlist) row(c *canvas, cols []columnSpec, q *live.Quote, id int32, s
 		star = "★"
 	}
 	c.put(c.on(Accent), star)
+	grave, asks := w.desk.alerts.ofSymbol(q.Symbol)
 	switch {
-	case q.Alerts > 0:
-		c.put(c.on(Warn), "●")
+	case asks:
+		glyph, role := severityGlyph(grave)
+		c.put(c.on(role), glyph)
+	case q.Alerts > 0: // acknowledged, or for information
+		c.put(c.on(Muted), "·")
 	default:
 		c.gap(1)
 	}

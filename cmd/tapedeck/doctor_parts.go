@@ -45,19 +45,23 @@ func checkLog(ctx context.Context, c Config) finding {
 	}
 	where := "embedded"
 	if len(c.Kafka.Brokers) > 0 {
-		where = "cluster"
+		where = "cluster of " + cluster.Sentence()
 	}
-	f.well, f.says = true, fmt.Sprintf("%s, %d broker(s), answers in %d ms, %d topics of %d",
-		where, len(cluster.Brokers), took.Milliseconds(), len(cluster.Topics), len(kafka.Topics()))
+	f.well, f.says = true, fmt.Sprintf("%s, answers in %d ms, %d topics of %d",
+		where, took.Milliseconds(), len(cluster.Topics), len(kafka.Topics()))
 	if missing := len(kafka.Topics()) - len(cluster.Topics); missing > 0 {
 		f.warn, f.remedy = true, fmt.Sprintf("%d topics are missing: tapedeck run makes them", missing)
 	}
-	for _, topic := range cluster.Topics {
-		for _, partition := range topic.Parts {
-			if partition.UnderReplicated() {
-				f.warn, f.remedy = true, "some partitions have fewer copies in step than they should: is a broker away?"
-			}
-		}
+	if trouble := cluster.Trouble(); trouble != "" {
+		f.warn, f.says = true, f.says+"; "+trouble
+		f.remedy = "start the broker that is away, or wait while it catches up; see docs/cluster.md"
+		return f
+	}
+	if f.warn || len(c.Kafka.Brokers) == 0 {
+		return f
+	}
+	if differences, err := v.log.Differences(ctx); err == nil && len(differences) > 0 {
+		f.warn, f.remedy = true, fmt.Sprintf("%d settings of topics differ from the configuration: tapedeck topics plan shows them", len(differences))
 	}
 	return f
 }

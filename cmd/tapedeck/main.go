@@ -25,6 +25,7 @@ const (
 	exitOK      = 0
 	exitFailure = 1 // it was tried and failed
 	exitUsage   = 2 // the command line, the configuration or the SQL is wrong
+	exitDiffers = 2 // topics plan: there is something to do
 	exitBusy    = 3 // another pipeline holds the data directory
 	exitCancel  = 130
 )
@@ -56,6 +57,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	case errors.Is(err, errBusy):
 		fmt.Fprintln(stderr, "tapedeck:", err)
 		return exitBusy
+	case errors.Is(err, errDiffers):
+		fmt.Fprintln(stderr, "tapedeck:", err)
+		return exitDiffers
 	case errors.As(err, &usage):
 		fmt.Fprintln(stderr, "tapedeck:", err)
 		return exitUsage
@@ -212,6 +216,7 @@ recording unless you say so.`,
 		newLake(&o),
 		newETL(&o),
 		newCatalog(&o),
+		newTopics(&o),
 		newCost(&o),
 		newDoctor(&o),
 		newConfig(&o),

@@ -17,7 +17,7 @@ type role string
 
 const (
 	viewer  role = "viewer"  // looks: board, charts, alerts, pipeline
-	analyst role = "analyst" // asks in SQL, too, and exports into a folder of his own
+	analyst role = "analyst" // asks in SQL, too, edits alert rules, and exports into a folder of his own
 	admin   role = "admin"   // may stop the pipeline, too
 )
 
@@ -39,13 +39,16 @@ func currentRole() role {
 // limit takes away what the role may not do.
 func (r role) limit(data *tui.Data) {
 	if r == viewer {
-		data.SQL, data.Models = nil, nil
+		data.SQL, data.Models, data.Rules = nil, nil, nil
 		if a, ok := data.Alerts.(screenAlerts); ok {
 			a.readOnly = true
 			data.Alerts = a
 		}
 	}
 }
+
+// editsRules says whether the role may change alert rules.
+func (r role) editsRules() bool { return r != viewer }
 
 // exportPath is where a file may be written: anywhere without a role, else
 // below exports in the analyst's own home.

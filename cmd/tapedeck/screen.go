@@ -28,13 +28,13 @@ type screen struct {
 	args   []string // for starting a pipeline
 	slog   *slog.Logger
 	board  *live.Board
+	notes  *noteBook
 
-	mu    sync.Mutex
-	view  *view // nil until the pipeline has been reached
-	text  string
-	up    atomic.Bool
-	notes atomic.Pointer[alertNotes] // nil until the pipeline has been reached
-	done  bool                       // the analyst stopped the pipeline: it is not started again
+	mu   sync.Mutex
+	view *view // nil until the pipeline has been reached
+	text string
+	up   atomic.Bool
+	done bool // the analyst stopped the pipeline: it is not started again
 }
 
 // runScreen opens the workstation and stays until the analyst leaves. Nothing
@@ -75,7 +75,7 @@ func runScreen(ctx context.Context, o *options) error {
 	defer present.Close()
 
 	calendar := calendarOf(c.Feed)
-	s := &screen{config: c, place: p, args: o.pipelineArgs(), slog: logger, board: live.New(live.Config{
+	s := &screen{config: c, place: p, args: o.pipelineArgs(), slog: logger, notes: newNoteBook(whoami()), board: live.New(live.Config{
 		Calendar: calendar,
 		Eligible: func(t *market.Tick) bool { return !clean.Excluded(t.Condition) },
 	})}
@@ -83,13 +83,12 @@ func runScreen(ctx context.Context, o *options) error {
 	var working sync.WaitGroup
 	working.Go(func() { s.attend(background) })
 	working.Go(func() { trimMemory(background, time.Minute) })
-	sql := newScreenSQL(c, func() (*store.DB, error) {
-		db, _, err := s.db()
-		return db, err
-	})
+	sql := newScreenSQL(c, s.store)
 	defer sql.engines.close()
+	rules := newScreenRules(s)
+	defer rules.Close()
 	shown := tui.Data{
-		Board: s.board, History: s, Predictions: s, Models: screenModels{p, s.args}, Alerts: screenAlerts{screen: s}, DeadLetters: s, Pipeline: s, Calendar: calendar,
+		Board: s.board, History: s, Predictions: s, Models: screenModels{p, s.args}, Alerts: screenAlerts{noteBook: s.notes, db: s.store}, Rules: rules, DeadLetters: s, Pipeline: s, Calendar: calendar,
 		SQL: sql,
 		Company: func(symbol string) (name, sector string) {
 			company, _ := market.Lookup(symbol)
@@ -176,11 +175,8 @@ func (s *screen) follow(ctx context.Context, run *runFile) error {
 			s.board.Notice(live.Notice{Time: market.At(time.Now()), Level: live.Trouble, Stage: "screen", Text: "history is not there: " + err.Error()})
 		}
 	})
-	notes := newAlertNotes(client)
-	s.notes.Store(notes)
-	defer s.notes.Store(nil)
 	working.Go(func() {
-		if err := notes.follow(ctx); err != nil && ctx.Err() == nil {
+		if err := s.notes.follow(ctx, client); err != nil && ctx.Err() == nil {
 			s.slog.Error("what is noted about alerts is not followed", "error", err)
 		}
 	})
@@ -267,6 +263,11 @@ func (s *screen) db() (*store.DB, *kafka.Client, error) {
 		return nil, nil, errNoHistory
 	}
 	return s.view.db, s.view.log, nil
+}
+
+func (s *screen) store() (*store.DB, error) {
+	db, _, err := s.db()
+	return db, err
 }
 
 // Bars answers the screen's charts.

@@ -35,7 +35,7 @@ type Config struct {
 	Prefix      string        // of every topic
 	Partitions  int           // of every topic but feeds; fixed once the topics exist
 	Replication int           // copies of a partition; 0 leaves it to the cluster's default
-	MinInSync   int           // copies that must have a record before it is acknowledged; 0 leaves it to the cluster
+	MinInSync   int           // copies that must have a record before it is acknowledged; 0: all but one of three or more, else the cluster's default
 	Retention   time.Duration // how long a cluster keeps records of topics that are not compacted
 	MaxBytes    int64         // largest size of a partition on a cluster; -1 is no limit
 	Security    Security
@@ -131,7 +131,7 @@ func (c Config) common() kafka.ConfigMap {
 	if c.Security.Protocol != "" {
 		m["security.protocol"] = c.Security.Protocol
 	}
-	if c.Security.Mechanism != "" {
+	if c.Security.Mechanism != "" && strings.HasPrefix(c.Security.Protocol, "SASL") {
 		m["sasl.mechanism"] = c.Security.Mechanism
 		m["sasl.username"] = c.Security.Username
 		m["sasl.password"] = c.Security.Password

@@ -15,6 +15,7 @@ type Cluster struct {
 	Controller int32 // broker id, -1 when not known
 	Brokers    []Node
 	Topics     []TopicState // ours, by name; missing ones are not listed
+	MinInSync  int          // copies that a record needs to be acknowledged, as configured; 0 is not known
 }
 
 // Node is a broker.
@@ -44,11 +45,15 @@ func (p PartitionState) UnderReplicated() bool { return len(p.InSync) < len(p.Re
 
 // Describe asks the cluster about its brokers and our topics.
 func (c *Client) Describe(ctx context.Context) (Cluster, error) {
-	d, err := c.admin.DescribeCluster(ctx, kafka.SetAdminRequestTimeout(requestTimeout))
+	var d kafka.DescribeClusterResult
+	err := c.patiently(ctx, func(ctx context.Context) (err error) {
+		d, err = c.admin.DescribeCluster(ctx, kafka.SetAdminRequestTimeout(requestTimeout))
+		return err
+	})
 	if err != nil {
 		return Cluster{}, fmt.Errorf("describe the cluster: %w", plain(err))
 	}
-	cluster := Cluster{Controller: -1}
+	cluster := Cluster{Controller: -1, MinInSync: c.cfg.minInSync()}
 	if d.ClusterID != nil {
 		cluster.ID = *d.ClusterID
 	}
@@ -63,7 +68,11 @@ func (c *Client) Describe(ctx context.Context) (Cluster, error) {
 	for _, name := range Topics() {
 		names = append(names, c.cfg.Prefix+name)
 	}
-	result, err := c.admin.DescribeTopics(ctx, kafka.NewTopicCollectionOfTopicNames(names), kafka.SetAdminRequestTimeout(requestTimeout))
+	var result kafka.DescribeTopicsResult
+	err = c.patiently(ctx, func(ctx context.Context) (err error) {
+		result, err = c.admin.DescribeTopics(ctx, kafka.NewTopicCollectionOfTopicNames(names), kafka.SetAdminRequestTimeout(requestTimeout))
+		return err
+	})
 	if err != nil {
 		return Cluster{}, fmt.Errorf("describe the topics: %w", plain(err))
 	}

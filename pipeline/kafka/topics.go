@@ -69,8 +69,8 @@ func (c Config) spec(name string) topicSpec {
 		// offset 0. So there it neither compacts nor expires: see Client.Trim.
 		policy, retention, maxBytes = "delete", -1, -1
 		s.config["segment.bytes"] = strconv.Itoa(32 << 20)
-	} else if c.MinInSync > 0 {
-		s.config["min.insync.replicas"] = strconv.Itoa(c.MinInSync)
+	} else if n := c.minInSync(); n > 0 {
+		s.config["min.insync.replicas"] = strconv.Itoa(n)
 	}
 	s.config["cleanup.policy"] = policy
 	s.config["retention.ms"] = strconv.FormatInt(retention, 10)
@@ -83,6 +83,15 @@ func (c Config) spec(name string) topicSpec {
 		s.config["min.cleanable.dirty.ratio"] = "0.2"
 	}
 	return s
+}
+
+// minInSync is MinInSync, or one copy less than three or more copies: one
+// broker may be away, and what is acknowledged survives the loss of another.
+func (c Config) minInSync() int {
+	if c.MinInSync == 0 && c.Replication >= 3 {
+		return c.Replication - 1
+	}
+	return c.MinInSync
 }
 
 // EnsureTopics makes the topics that are missing, with their settings, and
@@ -168,7 +177,11 @@ func (c *Client) describeTopics(ctx context.Context, names []string) (map[string
 	for i, name := range names {
 		full[i] = c.cfg.Prefix + name
 	}
-	result, err := c.admin.DescribeTopics(ctx, kafka.NewTopicCollectionOfTopicNames(full), kafka.SetAdminRequestTimeout(requestTimeout))
+	var result kafka.DescribeTopicsResult
+	err := c.patiently(ctx, func(ctx context.Context) (err error) {
+		result, err = c.admin.DescribeTopics(ctx, kafka.NewTopicCollectionOfTopicNames(full), kafka.SetAdminRequestTimeout(requestTimeout))
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -236,20 +249,33 @@ func (c *Client) Offsets(ctx context.Context, topic string) ([]Range, error) {
 	if err != nil {
 		return nil, err
 	}
+	var ranges []Range
+	err = c.patiently(ctx, func(ctx context.Context) (err error) {
+		ranges, err = c.offsets(ctx, topic, n)
+		return err
+	})
+	return ranges, err
+}
+
+// patiently asks the cluster again while the answer is an error that ends by
+// itself, for as long as one question may take.
+func (c *Client) patiently(ctx context.Context, ask func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
-		ranges, err := c.offsets(ctx, topic, n)
+		err := ask(ctx)
 		if err == nil || !settling(err) || sleep(ctx, wait) != nil {
-			return ranges, err
+			return err
 		}
 	}
 }
 
-// settling tells whether err ends by itself when a partition has a leader again.
+// settling tells whether err ends by itself: a partition has a leader again, or
+// the question goes to another broker than the one that has just gone.
 func settling(err error) bool {
 	for _, code := range []kafka.ErrorCode{kafka.ErrNotLeaderForPartition, kafka.ErrLeaderNotAvailable, kafka.ErrReplicaNotAvailable,
-		kafka.ErrUnknownTopicOrPart, kafka.ErrFencedLeaderEpoch, kafka.ErrUnknownLeaderEpoch, kafka.ErrOffsetNotAvailable} {
+		kafka.ErrUnknownTopicOrPart, kafka.ErrFencedLeaderEpoch, kafka.ErrUnknownLeaderEpoch, kafka.ErrOffsetNotAvailable,
+		kafka.ErrDestroy, kafka.ErrTransport} {
 		if isCode(err, code) {
 			return true
 		}
@@ -273,6 +299,10 @@ func (c *Client) offsets(ctx context.Context, topic string, n int) ([]Range, err
 			if info.Error.Code() != kafka.ErrNoError {
 				return nil, fmt.Errorf("ask for the offsets of %s partition %d: %w", topic, tp.Partition, info.Error)
 			}
+			if info.Offset < 0 { // no error, and no answer: its broker has gone meanwhile
+				return nil, fmt.Errorf("ask for the offsets of %s partition %d: %w", topic, tp.Partition,
+					kafka.NewError(kafka.ErrLeaderNotAvailable, "no answer", false))
+			}
 			if spec == kafka.EarliestOffsetSpec {
 				ranges[tp.Partition].Low = int64(info.Offset)
 			} else {
@@ -291,24 +321,34 @@ func (c *Client) Committed(ctx context.Context, group, topic string) ([]int64, e
 		return nil, err
 	}
 	name := c.cfg.Prefix + topic
-	ask := kafka.ConsumerGroupTopicPartitions{Group: c.cfg.Prefix + group}
+	ask := make([]kafka.TopicPartition, n)
 	offsets := make([]int64, n)
 	for p := range n {
 		offsets[p] = -1
-		ask.Partitions = append(ask.Partitions, kafka.TopicPartition{Topic: &name, Partition: int32(p)})
+		ask[p] = kafka.TopicPartition{Topic: &name, Partition: int32(p)}
 	}
-	result, err := c.admin.ListConsumerGroupOffsets(ctx, []kafka.ConsumerGroupTopicPartitions{ask}, kafka.SetAdminRequestTimeout(requestTimeout))
+	// Not by the admin client: it has no group of its own, and librdkafka then
+	// follows a null pointer when the group's coordinator has just moved
+	// (confluent-kafka-javascript issue 374). A consumer that joins nothing asks as well.
+	asker, err := kafka.NewConsumer(c.logging(c.cfg.consuming(c.cfg.Prefix + group)))
 	if err != nil {
 		return nil, fmt.Errorf("ask how far group %s is: %w", group, plain(err))
 	}
-	for _, g := range result.ConsumerGroupsTopicPartitions {
-		for _, tp := range g.Partitions {
-			if tp.Error != nil {
-				return nil, fmt.Errorf("ask how far group %s is with %s partition %d: %w", group, topic, tp.Partition, tp.Error)
-			}
-			if tp.Offset >= 0 {
-				offsets[tp.Partition] = int64(tp.Offset)
-			}
+	defer asker.Close()
+	timeout := requestTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = min(timeout, max(time.Until(deadline), time.Millisecond))
+	}
+	committed, err := asker.Committed(ask, int(timeout.Milliseconds()))
+	if err != nil {
+		return nil, fmt.Errorf("ask how far group %s is: %w", group, plain(err))
+	}
+	for _, tp := range committed {
+		if tp.Error != nil {
+			return nil, fmt.Errorf("ask how far group %s is with %s partition %d: %w", group, topic, tp.Partition, tp.Error)
+		}
+		if tp.Offset >= 0 {
+			offsets[tp.Partition] = int64(tp.Offset)
 		}
 	}
 	return offsets, nil

@@ -1,0 +1,296 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"tapedeck/pipeline/kafka"
+)
+
+// cluster is three real brokers, run by examples/cluster/cluster.
+type cluster struct {
+	t       *testing.T
+	env     []string
+	brokers string
+}
+
+// newCluster starts three brokers, which end with the test.
+func newCluster(t *testing.T) *cluster {
+	t.Helper()
+	c := &cluster{t: t}
+	c.env = append(os.Environ(), "CLUSTER_DIR="+filepath.Join(t.TempDir(), "cluster"), "CLUSTER_PORT="+strconv.Itoa(freePortsInARow(t, 6)))
+	if out, err := c.do("check"); err != nil {
+		t.Skipf("no cluster here: %s", out)
+	}
+	t.Cleanup(func() {
+		for n := 1; n <= 3; n++ {
+			_, _ = c.do("kill", strconv.Itoa(n)) // their data goes with the test
+		}
+	})
+	c.must("start")
+	c.brokers = c.must("brokers")
+	return c
+}
+
+func (c *cluster) do(args ...string) (string, error) {
+	cmd := exec.Command("../../examples/cluster/cluster", args...)
+	cmd.Env = c.env
+	out, err := cmd.CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
+func (c *cluster) must(args ...string) string {
+	c.t.Helper()
+	out, err := c.do(args...)
+	if err != nil {
+		c.t.Errorf("cluster %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+// freePortsInARow finds n ports in a row that nobody listens on.
+func freePortsInARow(t *testing.T, n int) int {
+	t.Helper()
+next:
+	for range 100 {
+		first, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := first.Addr().(*net.TCPAddr).Port
+		first.Close()
+		for i := range n {
+			l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port+i))
+			if err != nil {
+				continue next
+			}
+			l.Close()
+		}
+		return port
+	}
+	t.Fatalf("no %d free ports in a row", n)
+	return 0
+}
+
+// faults kills the leader of a partition and brings it back, then restarts one
+// of its followers, each time waiting until every copy is in step again. It
+// waits for what it sees, not for a time.
+func (c *cluster) faults(ctx context.Context, log *kafka.Client) error {
+	const partition = 0
+	place := func() (kafka.PartitionState, string, error) {
+		cluster, err := log.Describe(ctx)
+		if err != nil {
+			return kafka.PartitionState{}, "", err
+		}
+		for _, topic := range cluster.Topics {
+			if topic.Name == kafka.Ticks {
+				return topic.Parts[partition], cluster.Trouble(), nil
+			}
+		}
+		return kafka.PartitionState{}, "not there yet", nil
+	}
+	until := func(what string, done func(part kafka.PartitionState, trouble string) bool) (kafka.PartitionState, error) {
+		started, last := time.Now(), ""
+		for {
+			part, trouble, err := place()
+			if now := fmt.Sprint(trouble, err); now != last {
+				c.t.Logf("  %.1f s: leader %d, %q, %v", time.Since(started).Seconds(), part.Leader, trouble, err)
+				last = now
+			}
+			if err == nil && done(part, trouble) {
+				c.t.Logf("%s: after %.1f s", what, time.Since(started).Seconds())
+				return part, nil
+			}
+			select {
+			case <-ctx.Done():
+				return part, fmt.Errorf("%s: %w; last: %q, %w", what, ctx.Err(), trouble, err)
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	}
+	well := func(_ kafka.PartitionState, trouble string) bool { return trouble == "" }
+	part, err := until("the topics are there and well", well)
+	if err != nil {
+		return err
+	}
+	if err := recorded(ctx, log, 1); err != nil {
+		return err
+	}
+	killed := part.Leader
+	c.must("kill", fmt.Sprint(killed))
+	away := fmt.Sprintf("broker %d zone-%d is away", killed, killed)
+	if part, err = until("another broker leads, and the screen can say who is away", func(p kafka.PartitionState, trouble string) bool {
+		return p.Leader >= 0 && p.Leader != killed && (strings.HasPrefix(trouble, away) || strings.HasPrefix(trouble, fmt.Sprintf("broker %d is away", killed)))
+	}); err != nil {
+		return err
+	}
+	if err := recorded(ctx, log, 5000); err != nil { // it goes on without the killed one
+		return err
+	}
+	c.must("start", fmt.Sprint(killed))
+	if part, err = until("the killed leader is back and in step", well); err != nil {
+		return err
+	}
+	follower := part.Replicas[0]
+	if follower == part.Leader {
+		follower = part.Replicas[1]
+	}
+	c.must("stop", fmt.Sprint(follower))
+	if err := recorded(ctx, log, 5000); err != nil {
+		return err
+	}
+	c.must("start", fmt.Sprint(follower))
+	_, err = until("the restarted follower is back and in step", well)
+	return err
+}
+
+// recorded waits until the topic of ticks holds n records more than now.
+func recorded(ctx context.Context, log *kafka.Client, n int64) error {
+	first := int64(-1)
+	for {
+		if ranges, err := log.Offsets(ctx, kafka.Ticks); err == nil {
+			total := int64(0)
+			for _, r := range ranges {
+				total += r.High
+			}
+			if first < 0 {
+				first = total
+			}
+			if total >= first+n {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %d more ticks: %w", n, ctx.Err())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// loud makes some trades of a recording so large that rules speak.
+func loud(t *testing.T, file string) {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(data), "\n")
+	for i := 2000; i < len(lines); i += 2500 {
+		fields := strings.Split(lines[i], ",")
+		fields[3] = "2000000"
+		lines[i] = strings.Join(fields, ",")
+	}
+	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestClusterLosesNothing replays a file on three brokers while the leader of a
+// partition is killed and comes back, a follower is restarted, and the pipeline
+// itself is killed at random: every tick is in the lake once, and bars, features
+// and alerts are those of a quiet run.
+func TestClusterLosesNothing(t *testing.T) {
+	if os.Getenv("TAPEDECK_TEST_CLUSTER") != "1" {
+		t.Skip("three brokers are tested when TAPEDECK_TEST_CLUSTER=1 is set")
+	}
+	const rows = 150_000
+	c := newCluster(t)
+	b, quiet := newBox(t), newBox(t)
+	file, good, bad := b.recording(rows) // 49 minutes of a market, about 51 ticks a second
+	args := func(file, speed string, more ...string) []string {
+		return append([]string{"run", "--feed", "replay", "--input", file, "--speed", speed, "--once"}, more...)
+	}
+	quietFile, _, _ := quiet.recording(rows)
+	loud(t, file)
+	loud(t, quietFile)
+	quiet.must(args(quietFile, "max")...)
+
+	config := kafka.DefaultConfig()
+	config.Brokers, config.Replication = strings.Split(c.brokers, ","), 3
+	log, err := kafka.Open(config, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- c.faults(ctx, log) }()
+
+	// Killed each time when some seconds' worth of ticks have come; once the
+	// faults are over, the rest goes in as fast as it can.
+	random := rand.New(rand.NewPCG(7, 8))
+	kills, faulty := 0, true
+	for ended := false; !ended; {
+		speed := "40"
+		if !faulty {
+			speed = "max"
+		}
+		cmd := b.command(ctx, args(file, speed, "--set", "kafka.brokers="+c.brokers, "--set", "kafka.replication=3")...)
+		var errs bytes.Buffer
+		cmd.Stderr = &errs
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		over := make(chan error, 1)
+		go func() { over <- cmd.Wait() }()
+		enough := make(chan error, 1)
+		if faulty {
+			ticks := 2000 + random.Int64N(8000)
+			go func() { enough <- recorded(ctx, log, ticks) }()
+		}
+		select {
+		case err := <-over:
+			if err != nil {
+				t.Fatalf("%v\n%s\n%s", err, errs.String(), b.log())
+			}
+			ended = true
+			continue
+		case <-enough:
+		case err := <-done:
+			if err != nil {
+				t.Fatalf("%v\n%s", err, b.log())
+			}
+			faulty = false
+		}
+		_ = cmd.Process.Kill()
+		<-over
+		kills++
+	}
+	if faulty {
+		t.Error("the replay ended before the last fault: a longer file, or a slower replay")
+		cancel()
+		<-done
+	}
+	t.Logf("the pipeline was killed %d times", kills)
+
+	if got := b.sql("SELECT count(*), count(DISTINCT (\"partition\", \"offset\")) FROM ticks")[0]; got[0] != strconv.Itoa(good) || got[1] != got[0] {
+		t.Errorf("%v ticks in SQL, the file has %d", got, good)
+	}
+	if got := b.sql("SELECT count(*) FROM dead_letters")[0][0]; got != strconv.Itoa(bad) {
+		t.Errorf("%s dead letters, the file has %d bad rows", got, bad)
+	}
+	for _, statement := range []string{
+		"SELECT symbol, time, price, size FROM ticks ORDER BY ALL",
+		"SELECT * FROM bars ORDER BY symbol, \"interval\", time",
+		"SELECT * FROM features ORDER BY symbol, \"interval\", time",
+		"SELECT * FROM alerts ORDER BY ALL",
+	} {
+		got, want := b.sql(statement), quiet.sql(statement)
+		if fmt.Sprint(got) != fmt.Sprint(want) || len(want) == 0 {
+			t.Errorf("%s: %d rows on the cluster differ from %d of a quiet run", statement, len(got), len(want))
+		}
+	}
+}
