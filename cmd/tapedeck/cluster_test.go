@@ -282,15 +282,5 @@ func TestClusterLosesNothing(t *testing.T) {
 	if got := b.sql("SELECT count(*) FROM dead_letters")[0][0]; got != strconv.Itoa(bad) {
 		t.Errorf("%s dead letters, the file has %d bad rows", got, bad)
 	}
-	for _, statement := range []string{
-		"SELECT symbol, time, price, size FROM ticks ORDER BY ALL",
-		"SELECT * FROM bars ORDER BY symbol, \"interval\", time",
-		"SELECT * FROM features ORDER BY symbol, \"interval\", time",
-		"SELECT * FROM alerts ORDER BY ALL",
-	} {
-		got, want := b.sql(statement), quiet.sql(statement)
-		if fmt.Sprint(got) != fmt.Sprint(want) || len(want) == 0 {
-			t.Errorf("%s: %d rows on the cluster differ from %d of a quiet run", statement, len(got), len(want))
-		}
-	}
+	sameTables(t, b, quiet)
 }
