@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"tapedeck/pipeline/kafka"
+	"tapedeck/pipeline/market"
 )
 
 // fleet is several processes of one pipeline: they share a log and a lake, and
@@ -160,7 +161,7 @@ func TestScalingSpeed(t *testing.T) {
 	for _, processes := range []int{1, 2, 4} {
 		t.Run(fmt.Sprint(processes), func(t *testing.T) {
 			f := newFleet(t)
-			file, _, _ := f.b.recording(rows)
+			file, good, _ := f.b.recording(rows)
 			f.ended(f.start("feed", "--input", file, "--speed", "max", "--once"))
 			ends, err := f.log.Offsets(t.Context(), kafka.Ticks)
 			if err != nil {
@@ -183,6 +184,9 @@ func TestScalingSpeed(t *testing.T) {
 				}
 			}
 			took, cpu := time.Since(began), time.Duration(0)
+			if got := f.trades(ctx); got != int64(good) {
+				t.Errorf("the bars hold %d trades when the group has read all, the file has %d", got, good)
+			}
 			for _, m := range members {
 				f.leave(m)
 				cpu += m.cmd.ProcessState.UserTime() + m.cmd.ProcessState.SystemTime()
@@ -190,6 +194,37 @@ func TestScalingSpeed(t *testing.T) {
 			t.Logf("%d processes: %.0f ticks/s, %.1f µs of CPU a tick", processes, rows/took.Seconds(), float64(cpu.Microseconds())/rows)
 		})
 	}
+}
+
+// trades counts the trades of all 1s bars on the log, each bar by its last revision.
+func (f *fleet) trades(ctx context.Context) (total int64) {
+	f.t.Helper()
+	ranges, err := f.log.Offsets(ctx, kafka.Bars)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	for p, r := range ranges {
+		trades := map[string]int64{}
+		err := f.log.Read(ctx, kafka.Bars, int32(p), r.Low, r.High, func(records []kafka.Record) error {
+			for i := range records {
+				var b market.Bar
+				if err := market.DecodeBar(records[i].Value, &b); err != nil {
+					return err
+				}
+				if b.Interval == market.Second {
+					trades[b.Symbol+b.Time.String()] = b.Trades
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		for _, n := range trades {
+			total += n
+		}
+	}
+	return total
 }
 
 // reached tells whether a group has read all of a topic.
