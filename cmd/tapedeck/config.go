@@ -32,6 +32,7 @@ type Config struct {
 		Password    string        `yaml:"password" help:"its password; better TAPEDECK_KAFKA_PASSWORD" secret:"true"`
 		CA          string        `yaml:"ca" help:"file with the certificate authority of the cluster"`
 		Retention   time.Duration `yaml:"retention" help:"how long the embedded log keeps what the lake already has" min:"10m"`
+		Sync        bool          `yaml:"sync" help:"the embedded log waits for the disk at every batch: what it has acknowledged survives a power cut as well as a kill -9, at a half to a quarter of the speed"`
 	} `yaml:"kafka"`
 
 	Sim struct {

@@ -52,7 +52,7 @@ func (p *place) hold(ctx context.Context, c Config, logger *slog.Logger) (h *hel
 	}
 	config := logConfig(c)
 	if len(c.Kafka.Brokers) == 0 {
-		if h.broker, err = kafka.OpenBroker(p.path("log"), kafka.BrokerConfig{Log: logger}); err != nil {
+		if h.broker, err = kafka.OpenBroker(p.path("log"), kafka.BrokerConfig{Sync: c.Kafka.Sync, Log: logger}); err != nil {
 			return h, err
 		}
 		config = h.broker.Config(config)

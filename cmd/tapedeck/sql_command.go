@@ -276,7 +276,7 @@ func (v *view) openLog(ctx context.Context, c Config, p *place, logger *slog.Log
 		}
 	}
 	var err error
-	if v.broker, err = kafka.OpenBroker(p.path("log"), kafka.BrokerConfig{Log: logger}); err != nil {
+	if v.broker, err = kafka.OpenBroker(p.path("log"), kafka.BrokerConfig{Sync: c.Kafka.Sync, Log: logger}); err != nil {
 		return err
 	}
 	v.log, err = kafka.Open(v.broker.Config(logConfig(c)), logger)

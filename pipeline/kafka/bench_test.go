@@ -155,3 +155,27 @@ func BenchmarkLatency(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkProduceSync is BenchmarkProduce on a broker that waits for the disk
+// at every batch.
+func BenchmarkProduceSync(b *testing.B) {
+	broker, err := OpenBroker(b.TempDir(), BrokerConfig{Sync: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { closeBroker(b, broker) })
+	c := openClient(b, broker.Config(DefaultConfig()))
+	ensure(b, c)
+	p := openProducer(b, c)
+	keys, values := benchTicks(1000)
+	b.ResetTimer()
+	for i := range b.N {
+		if err := p.Produce(Ticks, -1, keys[i%1000], values[i%1000]); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := p.Flush(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
+}

@@ -18,7 +18,7 @@ const childDir = "TAPEDECK_TEST_BROKER_DIR"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
-		if err := produceUntilKilled(dir); err != nil {
+		if err := children[os.Getenv(childTask)](dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

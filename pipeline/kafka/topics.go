@@ -208,18 +208,29 @@ func (c *Client) describeTopics(ctx context.Context, names []string) (map[string
 // zeroTopicID is how the client writes the id of a topic without one.
 const zeroTopicID = "AAAAAAAAAAAAAAAAAAAAAA"
 
+// settleTime is how long a broker may not know of a topic that another one has shown.
+const settleTime = 5 * time.Second
+
 // TopicID is the id of a topic: another one means another log under the old
-// name. ErrUnknownTopic when there is none.
+// name. ErrUnknownTopic when there is none: at once, or, where this client has
+// seen it, after the time in which every broker hears of a new topic.
 func (c *Client) TopicID(ctx context.Context, topic string) (string, error) {
-	topics, err := c.describeTopics(ctx, []string{topic})
-	if err != nil {
-		return "", fmt.Errorf("look up topic %s: %w", topic, plain(err))
+	_, seen := c.partitions.Load(topic)
+	for end, wait := time.Now().Add(settleTime), 10*time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
+		topics, err := c.describeTopics(ctx, []string{topic})
+		if err != nil {
+			return "", fmt.Errorf("look up topic %s: %w", topic, plain(err))
+		}
+		if t, ok := topics[topic]; ok {
+			return t.ID, nil
+		}
+		if !seen || time.Now().After(end) {
+			return "", fmt.Errorf("%w: %s", ErrUnknownTopic, c.cfg.Prefix+topic)
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return "", fmt.Errorf("look up topic %s: %w", topic, err)
+		}
 	}
-	t, ok := topics[topic]
-	if !ok {
-		return "", fmt.Errorf("%w: %s", ErrUnknownTopic, c.cfg.Prefix+topic)
-	}
-	return t.ID, nil
 }
 
 // Partitions is how many partitions a topic has. It is asked of the cluster
