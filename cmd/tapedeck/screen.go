@@ -34,7 +34,8 @@ type screen struct {
 	view *view // nil until the pipeline has been reached
 	text string
 	up   atomic.Bool
-	done bool // the analyst stopped the pipeline: it is not started again
+	soon atomic.Bool // the first pipeline of this screen is being reached
+	done bool        // the analyst stopped the pipeline: it is not started again
 }
 
 // runScreen opens the workstation and stays until the analyst leaves. Nothing
@@ -131,12 +132,14 @@ func (s *screen) attend(ctx context.Context) {
 		if again {
 			s.say("the pipeline ended and is being started again")
 		}
+		s.soon.Store(!again)
 		starting, cancel := context.WithTimeout(ctx, time.Minute)
 		run, err := s.place.ensure(starting, s.args)
 		cancel()
 		if err == nil {
 			err = s.follow(ctx, run)
 		}
+		s.soon.Store(false)
 		s.up.Store(false)
 		if err != nil && ctx.Err() == nil {
 			s.slog.Error("screen", "error", err)
@@ -182,6 +185,7 @@ func (s *screen) follow(ctx context.Context, run *runFile) error {
 	})
 	s.say("")
 	s.up.Store(true)
+	s.soon.Store(false)
 	f := &follower{log: client, board: s.board, slog: s.slog}
 	err = f.run(ctx)
 	cancel()
@@ -325,7 +329,7 @@ func (s *screen) State(context.Context) tui.PipelineState {
 		}
 	}
 	s.mu.Unlock()
-	return tui.PipelineState{Running: s.up.Load(), Screens: s.place.screens(), Text: text, Cost: s.place.costText(market.At(time.Now()))}
+	return tui.PipelineState{Running: s.up.Load(), Starting: s.soon.Load(), Screens: s.place.screens(), Text: text, Cost: s.place.costText(market.At(time.Now()))}
 }
 
 // Stop ends the pipeline in order, because the analyst said so.
