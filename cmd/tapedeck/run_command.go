@@ -45,7 +45,7 @@ ended and all of it lies in the lake, and prints what it did.`,
 				}
 			}
 			if c.Feed == "replay" && len(c.Replay.Input) == 0 && !c.recorded() && (len(stages) == 0 || slices.Contains(stages, "feed")) {
-				return usageError{errors.New("--feed replay needs --input FILE, or --from TIME for what the lake has recorded")}
+				return errNoInput
 			}
 			return runPipeline(cmd.Context(), c, stages, once, o.pipelineArgs(), cmd.OutOrStdout())
 		},
@@ -55,6 +55,9 @@ ended and all of it lies in the lake, and prints what it did.`,
 	_ = cmd.RegisterFlagCompletionFunc("stages", cobra.FixedCompletions(pipeline.Stages, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
+
+// errNoInput says that there is nothing to replay.
+var errNoInput = usageError{errors.New("--feed replay needs --input FILE, or --from TIME for what the lake has recorded")}
 
 // runPipeline holds the data directory, opens log and lake and runs the
 // stages. What it opens it closes in the reverse order, after the stages have

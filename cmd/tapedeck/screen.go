@@ -48,9 +48,6 @@ func runScreen(ctx context.Context, o *options) error {
 	if !isTerminal(os.Stdout) || !isTerminal(os.Stdin) {
 		return usageError{errors.New("the workstation needs a terminal; tapedeck run is the pipeline without a screen, see tapedeck --help")}
 	}
-	if c.Feed == "replay" && len(c.Replay.Input) == 0 && !c.recorded() {
-		return usageError{errors.New("--feed replay needs --input FILE, or --from TIME for what the lake has recorded")}
-	}
 	data, err := c.dataDir()
 	if err != nil {
 		return err
@@ -58,6 +55,11 @@ func runScreen(ctx context.Context, o *options) error {
 	p, err := openPlace(data, c.Feed, true)
 	if err != nil {
 		return err
+	}
+	if c.Feed == "replay" && len(c.Replay.Input) == 0 && !c.recorded() {
+		if run, starting, err := p.running(); err != nil || run == nil && !starting {
+			return errors.Join(err, errNoInput)
+		}
 	}
 	logger, closeLog, err := openLogFile(p, c.Log.Level)
 	if err != nil {

@@ -395,6 +395,8 @@ func (t *teller) close(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
+	t.status.Ended, t.status.Events = true, nil
+	t.write()
 	_ = t.producer.Close(ctx) // what it had to say is of no use any more
 }
 

@@ -355,7 +355,9 @@ func (b *Board) Status(s Status) {
 	if old, ok := b.statuses[key]; ok && old.Time > s.Time {
 		return
 	}
-	b.statuses[key] = s
+	if b.statuses[key] = s; s.Ended {
+		delete(b.statuses, key)
+	}
 	b.statusChange++
 	for _, n := range s.Events {
 		if n.Stage == "" {
