@@ -63,11 +63,7 @@ var errNoInput = usageError{errors.New("--feed replay needs --input FILE, or --f
 // stages. What it opens it closes in the reverse order, after the stages have
 // ended in order.
 func runPipeline(ctx context.Context, c Config, stages []string, once bool, trainArgs []string, out io.Writer) (err error) {
-	data, err := c.dataDir()
-	if err != nil {
-		return err
-	}
-	p, err := openPlace(data, c.Feed, true)
+	p, err := c.place(true)
 	if err != nil {
 		return err
 	}
@@ -112,7 +108,7 @@ func runPipeline(ctx context.Context, c Config, stages []string, once bool, trai
 	if config.Notify, err = notifyTargets(ctx, c, p); err != nil {
 		return err
 	}
-	logger.Info("pipeline starts", "version", version, "data", data, "feed", c.Feed, "brokers", h.run.Brokers)
+	logger.Info("pipeline starts", "version", version, "data", p.dir, "feed", c.Feed, "brokers", h.run.Brokers)
 	trimming, stop := context.WithCancel(ctx)
 	defer stop()
 	go trimMemory(trimming, 20*time.Second)
@@ -179,11 +175,7 @@ func newStop(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			data, err := c.dataDir()
-			if err != nil {
-				return err
-			}
-			p, err := openPlace(data, c.Feed, false)
+			p, err := c.place(false)
 			if err != nil {
 				return err
 			}
@@ -192,7 +184,7 @@ func newStop(o *options) *cobra.Command {
 				return err
 			}
 			if run == nil && !starting {
-				fmt.Fprintln(cmd.OutOrStdout(), "no pipeline runs on", data)
+				fmt.Fprintln(cmd.OutOrStdout(), "no pipeline runs on", p.dir)
 				return nil
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), time.Minute)

@@ -48,11 +48,7 @@ func runScreen(ctx context.Context, o *options) error {
 	if !isTerminal(os.Stdout) || !isTerminal(os.Stdin) {
 		return usageError{errors.New("the workstation needs a terminal; tapedeck run is the pipeline without a screen, see tapedeck --help")}
 	}
-	data, err := c.dataDir()
-	if err != nil {
-		return err
-	}
-	p, err := openPlace(data, c.Feed, true)
+	p, err := c.place(true)
 	if err != nil {
 		return err
 	}

@@ -95,11 +95,7 @@ var errYoung = errors.New("there is too little history to train on yet")
 
 // run reads the history once and trains every model on it.
 func (t *training) run(ctx context.Context) error {
-	data, err := t.config.dataDir()
-	if err != nil {
-		return err
-	}
-	p, err := openPlace(data, t.config.Feed, false)
+	p, err := t.config.place(false)
 	if err != nil {
 		return err
 	}
