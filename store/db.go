@@ -80,6 +80,7 @@ type DB struct {
 	temp      string // removed by Close
 	tails     map[string]*tail
 	hot       map[string]*hot
+	ends      *fileEnds
 	guard     *guard
 	memory    int64 // MemoryLimit in bytes
 
@@ -110,7 +111,7 @@ func Open(ctx context.Context, config Config, log *slog.Logger) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	db := &DB{config: config, log: log, temp: temp, tails: make(map[string]*tail), hot: make(map[string]*hot), memory: parseSize(config.MemoryLimit)}
+	db := &DB{config: config, log: log, temp: temp, tails: make(map[string]*tail), hot: make(map[string]*hot), ends: &fileEnds{known: map[string]fileEnd{}}, memory: parseSize(config.MemoryLimit)}
 	for _, t := range lake.Tables() {
 		db.tails[t.Name] = newTail(db, t)
 		db.hot[t.Name] = newHot(db, t)
