@@ -115,7 +115,11 @@ func (v *views) define(ctx context.Context, conn *duckdb.Conn, s *lake.Snapshot,
 	}
 	var body string
 	if len(t.Key) == 0 {
-		body = logView(t, s, merged, fresh)
+		settled, mixed, err := v.settled(ctx, conn, s, merged)
+		if err != nil {
+			return err
+		}
+		body = logView(t, s, settled, mixed, fresh)
 	} else {
 		body = keyedView(t, merged, fresh)
 	}
@@ -152,11 +156,15 @@ func (v *views) rows(ctx context.Context, conn *duckdb.Conn, t *lake.Table, file
 }
 
 // logView is a table whose rows are places of the log: merged files up to
-// where the manifest says, and what follows.
-func logView(t *lake.Table, s *lake.Snapshot, merged, fresh []string) string {
+// where the manifest says, and what follows. Of the settled files every row
+// counts; of the mixed ones each row's place tells.
+func logView(t *lake.Table, s *lake.Snapshot, settled, mixed, fresh []string) string {
 	var branches []string
-	if len(merged) > 0 {
-		branches = append(branches, "SELECT "+visible(t)+", date, hour FROM "+readParquet(merged)+
+	if len(settled) > 0 {
+		branches = append(branches, "SELECT "+visible(t)+", date, hour FROM "+readParquet(settled))
+	}
+	if len(mixed) > 0 {
+		branches = append(branches, "SELECT "+visible(t)+", date, hour FROM "+readParquet(mixed)+
 			" WHERE "+mergedFilter(s))
 	}
 	for _, f := range fresh {
