@@ -358,9 +358,13 @@ func (r *runner) archive(ctx context.Context) error {
 	if failure != nil {
 		return failure
 	}
-	finish, cancel := context.WithTimeout(background, 2*time.Minute)
+	limit := 5 * time.Second // the next run goes on with it
+	if r.Once {
+		limit = 2 * time.Minute
+	}
+	finish, cancel := context.WithTimeout(background, limit)
 	defer cancel()
-	if _, err := r.lake.Tidy(finish); err != nil {
+	if _, err := r.lake.Tidy(finish); err != nil && (r.Once || finish.Err() == nil) {
 		return fmt.Errorf("tidy the lake: %w", err)
 	}
 	return nil
@@ -413,16 +417,24 @@ func (r *runner) archivedAll(ctx context.Context) error {
 	return nil
 }
 
-// tidy runs the lake's housekeeping now and then.
+// tidyLooks is the time between two looks whether a merge is due.
+const tidyLooks = 5 * time.Second
+
+// tidy runs the lake's housekeeping now and then, and soon after a rush: until
+// rows are merged, every query reads them from small files.
 func (r *runner) tidy(ctx context.Context, status *stageStatus) {
-	ticker := time.NewTicker(r.MergeEvery)
+	ticker := time.NewTicker(min(tidyLooks, r.MergeEvery))
 	defer ticker.Stop()
 	trimming := trimming{runner: r}
+	due := mergeDue{every: r.MergeEvery, last: time.Now()}
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case now := <-ticker.C:
+			if !due.at(now, status.in.Load()) {
+				continue
+			}
 		}
 		if r.Embedded {
 			trimming.step(ctx, time.Now())
@@ -436,6 +448,27 @@ func (r *runner) tidy(ctx context.Context, status *stageStatus) {
 			status.notice(live.OK, text)
 		}
 	}
+}
+
+// mergeDue says when the lake is to be tidied: after a time, and before when
+// many rows have come and the rush is over.
+type mergeDue struct {
+	every        time.Duration
+	last         time.Time
+	merged, seen int64 // rows at the last merge, and at the last look
+}
+
+// manyRows that are not merged are worth a merge of their own.
+const manyRows = 400_000
+
+func (d *mergeDue) at(now time.Time, rows int64) bool {
+	recent, waiting := rows-d.seen, rows-d.merged
+	d.seen = rows
+	if now.Sub(d.last) < d.every && (waiting < manyRows || recent > waiting/10) {
+		return false
+	}
+	d.last, d.merged = now, rows
+	return true
 }
 
 // group is the consumer group of one stage on one topic.
