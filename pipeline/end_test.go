@@ -181,6 +181,7 @@ type brokenRules struct{}
 func (brokenRules) SetRule(market.Rule) error              { return nil }
 func (brokenRules) Quiet(bool)                             {}
 func (brokenRules) SetPrediction(*market.Prediction)       {}
+func (brokenRules) SetGroup(string, []string)              {}
 func (brokenRules) SetEndpoint(bool, market.Time)          {}
 func (brokenRules) Bar(*market.Bar, func(*market.Alert))   {}
 func (brokenRules) Tick(*market.Tick, func(*market.Alert)) {}
