@@ -22,7 +22,7 @@ import (
 
 // function works on the events of one execution environment.
 type function struct {
-	rules    []market.Rule
+	rules    alert.File
 	calendar func(string) *market.Calendar
 	target   notify.Target
 	slog     *slog.Logger
@@ -106,7 +106,10 @@ func (p *partition) begin() {
 		company, _ := market.Lookup(symbol)
 		return company.Sector
 	}})
-	for _, r := range p.rules {
+	for _, g := range p.rules.Groups { // as they were when the file was written
+		p.engine.SetGroup(g.Name, g.Symbols)
+	}
+	for _, r := range p.rules.Rules {
 		if err := p.engine.SetRule(r); err != nil { // ReadYAML compiled it
 			p.slog.Error("a rule is left out", "rule", r.Name, "error", err)
 		}

@@ -135,7 +135,8 @@ func (c *cloud) invoke(t *testing.T, event string) string {
 	return ""
 }
 
-const testRules = "rules:\n  - name: volume over a million\n    when: volume > 1_000_000\n    repeat: every time\n    severity: warning\n"
+const testRules = "groups:\n  - name: few\n    symbols: [NVDA]\n" +
+	"rules:\n  - name: volume over a million\n    watch: [group:few]\n    when: volume > 1_000_000\n    repeat: every time\n    severity: warning\n"
 
 // event is what a Kafka event source sends: ticks at offsets from first on.
 func event(first int, sizes ...int) string {

@@ -52,6 +52,6 @@ func open(ctx context.Context, env func(string) string, logger *slog.Logger) (*f
 	if err != nil {
 		return nil, err
 	}
-	logger.Info("alert-lambda starts", "rules", len(rules), "topic", env("SNS_TOPIC"))
+	logger.Info("alert-lambda starts", "rules", len(rules.Rules), "topic", env("SNS_TOPIC"))
 	return &function{rules: rules, calendar: calendar, target: target, slog: logger, partitions: map[place]*partition{}}, nil
 }
