@@ -113,6 +113,10 @@ func (c *computing) awake(ctx context.Context) error {
 	now := time.Now()
 	stood := now.Sub(c.called)
 	c.called = now
+	if now.Sub(c.said) >= time.Second {
+		c.said = now
+		c.told.take(c.partition, c.rulesOn)
+	}
 	if stood < standstill {
 		return nil
 	}

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tapedeck/pipeline/alert"
 	"tapedeck/pipeline/clean"
 	"tapedeck/pipeline/feed"
 	"tapedeck/pipeline/kafka"
@@ -81,6 +82,8 @@ type Rules interface {
 	SetPrediction(p *market.Prediction)
 	SetEndpoint(up bool, since market.Time) // whether the champion's endpoint answers
 	SetGroup(name string, symbols []string) // who is in a group, or in what a saved query gave
+	Costs() []alert.Cost                    // how each rule does, for people to see
+	Pendings(limit int) []alert.Pending     // alerts that wait
 	AppendState(dst []byte) []byte
 	LoadState(src []byte) (rest []byte, err error)
 }
@@ -296,13 +299,15 @@ func (r *runner) compute(ctx context.Context) error {
 			status.trouble("rules are not followed: " + err.Error())
 		}
 	})
+	told := &toldRules{}
+	status.rules = told.all
 	predicted := &predictedEnds{}
 	following.Go(func() { predicted.follow(followCtx, r) })
 	if r.Symbols != nil {
 		following.Go(func() { r.askQueries(followCtx) })
 	}
 	err = r.log.RunGroup(ctx, r.group("compute", kafka.Ticks, status), func(partition int32) kafka.Worker {
-		return &computing{runner: r, rules: rules, predicted: predicted, status: status, partition: partition}
+		return &computing{runner: r, rules: rules, told: told, predicted: predicted, status: status, partition: partition}
 	})
 	stop()
 	following.Wait()

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"tapedeck/pipeline/alert"
 	"tapedeck/pipeline/kafka"
@@ -225,7 +227,7 @@ func (b *rulebook) share(ctx context.Context, rule market.Rule) error {
 // keepShared writes what the analyst changed in his own lists and saved queries
 // that he has shared; those that others shared last are left alone.
 func (b *rulebook) keepShared(ctx context.Context) error {
-	for _, name := range b.own.names() {
+	for _, name := range b.own.readNames() {
 		shared, err := b.Group(name)
 		if err != nil || shared.EditedBy != b.by {
 			continue
@@ -246,6 +248,10 @@ func (b *rulebook) keepShared(ctx context.Context) error {
 type ownLists struct {
 	state   string // the screen's state file
 	queries tui.SavedQueries
+
+	mu    sync.Mutex
+	read  time.Time // when known was read
+	known []string
 }
 
 func (p *place) ownLists() *ownLists {
@@ -257,9 +263,21 @@ func (l *ownLists) lists() []tui.Watchlist {
 	return lists
 }
 
+// namesKept is how long names holds: it is asked with every key that is typed.
+const namesKept = time.Second
+
 // names are those that a rule can watch: lists as they are called, saved
 // queries as "query:NAME".
-func (l *ownLists) names() (names []string) {
+func (l *ownLists) names() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now := time.Now(); now.Sub(l.read) > namesKept {
+		l.known, l.read = l.readNames(), now
+	}
+	return l.known
+}
+
+func (l *ownLists) readNames() (names []string) {
 	for _, list := range l.lists() {
 		if market.ValidGroup(list.Name) {
 			names = append(names, list.Name)

@@ -68,17 +68,25 @@ func newRulesLs(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "ls",
 		Aliases: []string{"list"},
-		Short:   "List the rules",
-		Args:    cobra.NoArgs,
+		Short:   "List the rules, and how they do",
+		Long: `Lists the rules. Where a pipeline runs it says of each how many alerts began
+today, for how many symbols it fires and waits to fire now, how many ns an
+evaluation takes, and which part that is of what is planned for one.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkFormat(format); err != nil {
 				return err
 			}
 			return o.withRules(cmd.Context(), false, func(b *rulebook) error {
-				g := grid{names: []string{"rule", "on", "severity", "watch", "when", "manners", "revision", "edited", "by"}}
+				states, _, err := ruleStates(cmd.Context(), b.log)
+				if err != nil {
+					return err
+				}
+				table := format == "table"
+				g := grid{names: slices.Concat([]string{"rule", "on", "severity"}, ruleColumns(table), []string{"watch", "when", "manners", "revision", "edited", "by"})}
 				for _, r := range b.List() {
-					g.add(r.Name, !r.Disabled, r.Severity.String(), watchOf(r), strings.Join(strings.Fields(r.When), " "), mannersOf(r),
-						int64(r.Revision), r.Edited, r.EditedBy)
+					g.add(slices.Concat([]any{r.Name, !r.Disabled, r.Severity.String()}, ruleCells(states, r.Name, table),
+						[]any{watchOf(r), strings.Join(strings.Fields(r.When), " "), mannersOf(r), int64(r.Revision), r.Edited, r.EditedBy})...)
 				}
 				return g.write(cmd.OutOrStdout(), format)
 			})

@@ -49,6 +49,8 @@ type Engine struct {
 	resolved []market.Alert // of rules that were changed; told at the next event
 	quiet    bool
 	frame    frame
+
+	clockCost time.Duration // of a measurement, which is taken off
 }
 
 // armed is a rule in force.
@@ -58,6 +60,7 @@ type armed struct {
 	paused  string // why it is not evaluated; empty if it is
 	expired bool
 	cost    cost
+	fired   firings
 }
 
 // symbol is all that is known of a symbol.
@@ -83,7 +86,7 @@ func New(config Config) *Engine {
 		always := market.AlwaysOpen()
 		config.Calendar = func(string) *market.Calendar { return always }
 	}
-	e := &Engine{config: config}
+	e := &Engine{config: config, clockCost: clockCost()}
 	e.clear()
 	return e
 }
@@ -119,6 +122,7 @@ func (e *Engine) SetRule(r market.Rule) error {
 	old := e.find(r.Name)
 	if old >= 0 {
 		before := e.rules[old]
+		a.fired = before.fired
 		same := before.rule.When == r.When && before.rule.For == r.For && before.rule.Repeat == r.Repeat &&
 			equal(before.rule.Watch, r.Watch) && before.paused == "" && !before.expired
 		e.release(before)

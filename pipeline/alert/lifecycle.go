@@ -70,7 +70,7 @@ func (e *Engine) runSome(s *symbol, list []int32, bar market.Time, emit func(*ma
 		if r.cost.evaluations++; r.cost.evaluations&(sampleEvery-1) == 0 {
 			start := time.Now()
 			holds = r.holds(f)
-			r.cost.sample(time.Since(start))
+			r.cost.sample(time.Since(start) - e.clockCost)
 		} else {
 			holds = r.holds(f)
 		}
@@ -159,6 +159,7 @@ func (e *Engine) fire(s *symbol, in *instance, state market.AlertState, now mark
 	a := e.alert(s, in, state, now)
 	if state != market.Resolved {
 		in.rule.cost.alerts++
+		in.rule.fired.add(s.calendar.Day(now))
 		in.since = now
 	}
 	if in.rule.repeat == everyTime || in.rule.repeat == oncePerBar || in.rule.repeat == oncePerClose {

@@ -10,7 +10,8 @@ import (
 	"tapedeck/pipeline/market"
 )
 
-// stateVersion changes with the form of the state. Version 1 had no groups.
+// stateVersion changes with the form of the state. Version 1 had no groups, and
+// did not count the day's alerts.
 const stateVersion = 2
 
 // limits of what a state may ask for, so that a damaged one cannot ask for everything
@@ -40,6 +41,8 @@ func (e *Engine) AppendState(dst []byte) []byte {
 		w.bytes(market.EncodeRule(&r.rule))
 		w.bytes([]byte(r.paused))
 		w.flag(r.expired)
+		w.int(int64(r.fired.day))
+		w.int(r.fired.n)
 	}
 	w.groups(e.groups)
 	w.symbol(e.all, studies)
@@ -87,6 +90,10 @@ func (e *Engine) load(r *reader, version byte) bool {
 	for range r.count() {
 		var rule market.Rule
 		text, paused, expired := r.bytes(), string(r.bytes()), r.flag()
+		var fired firings
+		if version > 1 {
+			fired = firings{market.Time(r.int()), r.int()}
+		}
 		if r.bad || market.DecodeRule(text, &rule) != nil || e.find(rule.Name) >= 0 {
 			return false
 		}
@@ -97,7 +104,7 @@ func (e *Engine) load(r *reader, version byte) bool {
 		for _, q := range p.questions {
 			e.studies[q].uses++
 		}
-		e.rules = append(e.rules, &armed{Program: p, place: len(e.rules), paused: paused, expired: expired})
+		e.rules = append(e.rules, &armed{Program: p, place: len(e.rules), paused: paused, expired: expired, fired: fired})
 	}
 	if len(studies) != len(e.studies) { // a rule asks for what was not kept
 		return false
