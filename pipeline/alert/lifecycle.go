@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash/fnv"
-	"time"
 
 	"tapedeck/pipeline/market"
 )
@@ -66,14 +65,10 @@ func (e *Engine) runSome(s *symbol, list []int32, bar market.Time, emit func(*ma
 			continue
 		}
 		f.m = in.memory
-		var holds fact
-		if r.cost.evaluations++; r.cost.evaluations&(sampleEvery-1) == 0 {
-			start := time.Now()
-			holds = r.holds(f)
-			r.cost.sample(time.Since(start) - e.clockCost)
-		} else {
-			holds = r.holds(f)
+		if r.cost.evaluations++; r.cost.evaluations&(sampleEvery-1) == firstSample {
+			r.cost.sample(r, f, e.clockCost)
 		}
+		holds := r.holds(f)
 		switch {
 		case holds != yes && in.phase == idle:
 		case holds == yes && in.phase == firing && in.falseSince == 0 && r.repeat == whileHolds:
