@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tapedeck/pipeline/alert"
 	"tapedeck/pipeline/clean"
 	"tapedeck/pipeline/feed"
 	"tapedeck/pipeline/kafka"
@@ -51,6 +52,12 @@ type Config struct {
 	NewRules       func() Rules // an engine for one partition's symbols
 	Forecaster     Forecaster   // of the stage predict; nil: there is none
 
+	// Symbols asks a saved query that rules watch: the values of its column
+	// symbol. It is called outside of compute, in one process of those that
+	// run this stage; nil: nobody asks here.
+	Symbols  func(ctx context.Context, sql string) ([]string, error)
+	AskEvery time.Duration // time between two askings of a query; 0 is a minute
+
 	Notify []Notify // whom alerts are sent to; none leaves the stage notify idle
 
 	FlushRows  int           // rows of a partition at which a part is written to the lake
@@ -74,6 +81,9 @@ type Rules interface {
 	Quiet(quiet bool) // what follows is history: remembered, and not judged
 	SetPrediction(p *market.Prediction)
 	SetEndpoint(up bool, since market.Time) // whether the champion's endpoint answers
+	SetGroup(name string, symbols []string) // who is in a group, or in what a saved query gave
+	Costs() []alert.Cost                    // how each rule does, for people to see
+	Pendings(limit int) []alert.Pending     // alerts that wait
 	AppendState(dst []byte) []byte
 	LoadState(src []byte) (rest []byte, err error)
 }
@@ -289,10 +299,15 @@ func (r *runner) compute(ctx context.Context) error {
 			status.trouble("rules are not followed: " + err.Error())
 		}
 	})
+	told := &toldRules{}
+	status.rules = told.all
 	predicted := &predictedEnds{}
 	following.Go(func() { predicted.follow(followCtx, r) })
+	if r.Symbols != nil {
+		following.Go(func() { r.askQueries(followCtx) })
+	}
 	err = r.log.RunGroup(ctx, r.group("compute", kafka.Ticks, status), func(partition int32) kafka.Worker {
-		return &computing{runner: r, rules: rules, predicted: predicted, status: status, partition: partition}
+		return &computing{runner: r, rules: rules, told: told, predicted: predicted, status: status, partition: partition}
 	})
 	stop()
 	following.Wait()

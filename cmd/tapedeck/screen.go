@@ -86,6 +86,9 @@ func runScreen(ctx context.Context, o *options) error {
 	defer sql.engines.close()
 	rules := newScreenRules(s)
 	defer rules.Close()
+	if currentRole().editsRules() {
+		working.Go(func() { rules.keepShared(background) })
+	}
 	shown := tui.Data{
 		Board: s.board, History: s, Predictions: s, Models: screenModels{p, s.args}, Alerts: screenAlerts{noteBook: s.notes, db: s.store}, Rules: rules, DeadLetters: s, Pipeline: s, Calendar: calendar,
 		SQL: sql,

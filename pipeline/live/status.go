@@ -70,12 +70,14 @@ type Status struct {
 	Text     string  `json:"text,omitempty"`     // the state in words: "kafka: broker 2 away for 12 s, retrying"
 	Progress float64 `json:"progress,omitempty"` // 0 … 1 of the work that Text names; 0 where there is none
 
-	Source string   `json:"source,omitempty"` // of a feed, in words: "simulated", "replay of ticks.csv.gz ×10"
-	Feeds  []Feed   `json:"feeds,omitempty"`
-	Flush  *Flush   `json:"flush,omitempty"` // the newest write to the lake
-	Models []Model  `json:"models,omitempty"`
-	Memory int64    `json:"memory,omitempty"`
-	Events []Notice `json:"events,omitempty"` // the newest few, repeated for a while; readers drop repeats
+	Source  string    `json:"source,omitempty"` // of a feed, in words: "simulated", "replay of ticks.csv.gz ×10"
+	Feeds   []Feed    `json:"feeds,omitempty"`
+	Flush   *Flush    `json:"flush,omitempty"` // the newest write to the lake
+	Models  []Model   `json:"models,omitempty"`
+	Rules   []Rule    `json:"rules,omitempty"` // of compute, by name
+	Memory  int64     `json:"memory,omitempty"`
+	Events  []Notice  `json:"events,omitempty"`  // the newest few, repeated for a while; readers drop repeats
+	Pending []Pending `json:"pending,omitempty"` // of compute: alerts that wait, those that are due first
 }
 
 // Feed is the condition of one source.
