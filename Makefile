@@ -8,7 +8,7 @@ TOOLS    = $(CURDIR)/.cache/bin
 export CGO_ENABLED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check lint examples bench fuzz golden test-kafka cluster test-cluster crash crash-minio exact lambda test-trino test-aws clean \
+.PHONY: help build run test check lint examples bench fuzz golden test-kafka cluster test-cluster crash crash-minio exact lambda test-trino trino test-aws clean \
 	release man soak check-aws check-monitoring vulnerabilities licences
 
 help: ## list the targets
@@ -64,6 +64,9 @@ crash-minio: ## the same against a real MinIO that is itself killed (MINIO=path 
 
 test-trino: ## a real Trino over this very lake (needs Java 24 and Maven)
 	TAPEDECK_TEST_TRINO=1 $(GO) test -v -count=1 -timeout 15m -run 'RealTrino' ./cmd/tapedeck/
+
+trino: ## every statement of the dialect's table asked anew on a real Trino, and here (STATEMENTS=file: more, one a line)
+	TAPEDECK_TEST_TRINO=1 STATEMENTS="$(if $(STATEMENTS),$(abspath $(STATEMENTS)))" $(GO) test -v -count=1 -timeout 20m -run StatementsOnRealTrino ./store/athena/
 
 test-aws: ## SNS, SQS, Glue, Athena and SageMaker as moto speaks them, and boto3 (needs pip install 'moto[server]' boto3)
 	TAPEDECK_TEST_AWS=1 $(GO) test -v -count=1 -timeout 10m -run 'Moto|AWS' ./store/remote/ ./pipeline/notify/ ./ml/sagemaker/

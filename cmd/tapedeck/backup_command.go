@@ -28,11 +28,7 @@ running pipeline is not disturbed.`,
 			if err != nil {
 				return err
 			}
-			data, err := c.dataDir()
-			if err != nil {
-				return err
-			}
-			p, err := openPlace(data, c.Feed, false)
+			p, err := c.place(false)
 			if err != nil {
 				return err
 			}

@@ -552,11 +552,7 @@ func clockOf(t market.Time) string {
 // log is made where there is none yet, and the default rules with it, as a
 // first start would.
 func openRules(ctx context.Context, c Config, write bool) (*rulebook, func(), error) {
-	data, err := c.dataDir()
-	if err != nil {
-		return nil, nil, err
-	}
-	p, err := openPlace(data, c.Feed, write)
+	p, err := c.place(write)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -54,7 +54,8 @@ type Status struct {
 	Stage    string      `json:"stage"` // feed, compute, archive, publish, predict, notify …
 	Host     string      `json:"host,omitempty"`
 	Version  string      `json:"version,omitempty"`
-	Time     market.Time `json:"time"` // wall clock of the writer
+	Time     market.Time `json:"time"`            // wall clock of the writer
+	Ended    bool        `json:"ended,omitempty"` // what it was to do is done, and it tells no more
 
 	In      float64          `json:"in"`                // records read per second
 	Out     float64          `json:"out"`               // records written per second
