@@ -59,7 +59,7 @@ func rawLake(b *testing.B) (l *lake.Lake, ticks int64) {
 }
 
 // BenchmarkETL is the jobs over raw CSV of the lake, from the reading to the
-// Parquet files, in ticks a second.
+// Parquet files, in ticks a second, and what of the processors a tick takes.
 func BenchmarkETL(b *testing.B) {
 	l, ticks := rawLake(b)
 	config := DefaultConfig()
@@ -71,6 +71,7 @@ func BenchmarkETL(b *testing.B) {
 		{"features", func(e etl) error { return e.features(b.Context()) }},
 	} {
 		b.Run(job.name, func(b *testing.B) {
+			cpu := processorTime()
 			for b.Loop() {
 				e := etl{config: config, lake: l, to: 1 << 40, out: io.Discard, note: func(string) {}}
 				if err := job.run(e); err != nil {
@@ -78,6 +79,7 @@ func BenchmarkETL(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(ticks)*float64(b.N)/b.Elapsed().Seconds(), "ticks/s")
+			b.ReportMetric(float64(processorTime()-cpu)/float64(ticks)/float64(b.N), "cpu-ns/tick")
 		})
 	}
 }
