@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -24,6 +23,14 @@ type cluster struct {
 	env     []string
 	brokers string
 	gates   [3]*gate // through which others reach the brokers
+}
+
+// needCluster skips a test that is too long for every day.
+func needCluster(t *testing.T) {
+	t.Helper()
+	if os.Getenv("TAPEDECK_TEST_CLUSTER") != "1" {
+		t.Skip("three brokers are tested when TAPEDECK_TEST_CLUSTER=1 is set")
+	}
 }
 
 // newCluster starts three brokers, which end with the test.
@@ -267,9 +274,7 @@ func loud(t *testing.T, file string) {
 // the network to one is cut, and the pipeline itself is killed at random: every tick is in the lake once, and bars, features
 // and alerts are those of a quiet run.
 func TestClusterLosesNothing(t *testing.T) {
-	if os.Getenv("TAPEDECK_TEST_CLUSTER") != "1" {
-		t.Skip("three brokers are tested when TAPEDECK_TEST_CLUSTER=1 is set")
-	}
+	needCluster(t)
 	const rows = 250_000
 	c := newCluster(t)
 	b, quiet := newBox(t), newBox(t)
@@ -282,13 +287,7 @@ func TestClusterLosesNothing(t *testing.T) {
 	loud(t, quietFile)
 	quiet.must(args(quietFile, "max")...)
 
-	config := kafka.DefaultConfig()
-	config.Brokers, config.Replication = strings.Split(c.brokers, ","), 3
-	log, err := kafka.Open(config, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
+	log := c.openLog()
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	done := make(chan error, 1)

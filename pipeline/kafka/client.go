@@ -85,7 +85,10 @@ func (c *Client) Trouble() string { return c.health.sentence() }
 
 // Ping asks the cluster for a sign of life.
 func (c *Client) Ping(ctx context.Context) error {
-	_, err := c.admin.DescribeCluster(ctx, kafka.SetAdminRequestTimeout(requestTimeout))
+	err := c.patiently(ctx, func(ctx context.Context) error {
+		_, err := c.admin.DescribeCluster(ctx, within(ctx))
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("ask %s for a sign of life: %w", strings.Join(c.cfg.Brokers, ","), plain(err))
 	}
