@@ -16,7 +16,7 @@ import (
 // comes ten seconds late. It needs no pipeline: what a fault of the cluster
 // costs by itself.
 func TestClusterGap(t *testing.T) {
-	needCluster(t)
+	short := needCluster(t)
 	c := newCluster(t)
 	c.rate = 1200
 	log, reading := c.openLog(), c.openLog()
@@ -75,7 +75,11 @@ func TestClusterGap(t *testing.T) {
 			t.Errorf("%s: no record of a partition for %.1f s", what, gap.Seconds())
 		}
 	}
-	for range 2 {
+	times := 2
+	if short {
+		times = 1
+	}
+	for range times {
 		if err := c.killLeader(ctx, log); err != nil {
 			t.Error(err)
 		}

@@ -288,8 +288,11 @@ func (c *Client) patiently(ctx context.Context, ask func(ctx context.Context) er
 		err := ask(try)
 		late := try.Err() != nil || isCode(err, kafka.ErrTimedOut)
 		end()
-		if err == nil || !late && !settling(err) || sleep(ctx, wait) != nil {
+		if err == nil || !late && !settling(err) {
 			return err
+		}
+		if sleep(ctx, wait) != nil {
+			return c.silence(err)
 		}
 		if late {
 			answer += answer / 4
@@ -297,6 +300,18 @@ func (c *Client) patiently(ctx context.Context, ask func(ctx context.Context) er
 		// Whether it answers this or not, the question is asked again.
 		_, _ = c.admin.GetMetadata(nil, true, int(firstAnswer.Milliseconds()))
 	}
+}
+
+// silence says why there was no answer, where that is known.
+func (c *Client) silence(err error) error {
+	words := strings.TrimSuffix(c.health.sentence(), ", retrying")
+	switch {
+	case words != "":
+		return &plainError{words, err}
+	case errors.Is(err, context.DeadlineExceeded):
+		return &plainError{"no answer in time", err}
+	}
+	return err
 }
 
 // within bounds a question to the cluster by its context, so that librdkafka
