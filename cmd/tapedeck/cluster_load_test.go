@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -119,6 +120,23 @@ func (o *onlooker) report() (time.Duration, []string) {
 	return longest, said
 }
 
+// otherwiseBusy tells whether the machine has so much else to do that times say
+// nothing: more than eight runnable threads a core. The test itself brings three.
+func otherwiseBusy(t *testing.T) bool {
+	t.Helper()
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return false
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	load, _ := strconv.ParseFloat(first, 64)
+	if load <= float64(8*runtime.NumCPU()) {
+		return false
+	}
+	t.Logf("not judged: this machine's load is %.0f on %d cores", load, runtime.NumCPU())
+	return true
+}
+
 // TestClusterUnderLoad plays a market of 1,000 symbols on three brokers in its
 // own time, with a screen, through every fault that the cluster's test knows;
 // the pipeline is killed meanwhile, and the screen starts it again. Whatever
@@ -170,7 +188,7 @@ func TestClusterUnderLoad(t *testing.T) {
 			c.after = func(what string) {
 				gap, said := o.report()
 				t.Logf("%s: a partition showed no tick for %.1f s at most; the screen said %q", what, gap.Seconds(), said)
-				if gap > 10*time.Second {
+				if gap > 10*time.Second && !otherwiseBusy(t) {
 					t.Errorf("%s: a partition showed no tick for %s", what, gap.Round(100*time.Millisecond))
 				}
 			}
