@@ -329,6 +329,9 @@ func (s *screen) State(context.Context) tui.PipelineState {
 			text = "the lake cannot be reached since " + since.UTC().Format("15:04:05") + " UTC: history is what is cached here"
 		}
 	}
+	if s.view != nil && s.view.log != nil && text == "" {
+		text = s.view.log.Trouble() // what the pipeline says of it may not come through
+	}
 	s.mu.Unlock()
 	return tui.PipelineState{Running: s.up.Load(), Starting: s.soon.Load(), Screens: s.place.screens(), Text: text, Cost: s.place.costText(market.At(time.Now()))}
 }
