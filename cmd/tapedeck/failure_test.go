@@ -169,20 +169,23 @@ func TestCredentialsExpireAndAreRenewed(t *testing.T) {
 	r.whole()
 }
 
-// A lake on a disk that is full makes the archive wait, in words; with room
-// again it goes on, and nothing is missing. Needs root, to have a small disk.
-func TestPipelineWaitsWhereTheDiskIsFull(t *testing.T) {
-	b := newBox(t)
+// smallDisk is a file system of 40 MB. It needs root.
+func smallDisk(t *testing.T, b *box) string {
+	t.Helper()
 	disk := filepath.Join(b.dir, "disk")
 	if err := os.Mkdir(disk, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=8m"); err != nil {
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=40m"); err != nil {
 		t.Skip("a small disk cannot be had: ", err)
 	}
-	defer syscall.Unmount(disk, syscall.MNT_DETACH)
-	r := startPipeline(t, b, nil, "--set", "lake="+filepath.Join(disk, "lake"))
-	r.ready("")
+	t.Cleanup(func() { syscall.Unmount(disk, syscall.MNT_DETACH) })
+	return disk
+}
+
+// fillDisk takes all that is left of a disk; the returned function gives it back.
+func fillDisk(t *testing.T, disk string) (empty func()) {
+	t.Helper()
 	filler, err := os.Create(filepath.Join(disk, "filler"))
 	if err != nil {
 		t.Fatal(err)
@@ -192,12 +195,47 @@ func TestPipelineWaitsWhereTheDiskIsFull(t *testing.T) {
 	if err == nil {
 		t.Fatal("the disk did not fill up")
 	}
-	r.ready("disk is full")
-	if err := os.Remove(filler.Name()); err != nil {
-		t.Fatal(err)
+	return func() {
+		if err := os.Remove(filler.Name()); err != nil {
+			t.Error(err)
+		}
 	}
-	r.ready("")
-	r.whole()
+}
+
+// A disk that is full makes the pipeline wait, in words: the lake's, the log's,
+// or both on one. With room again it goes on, and nothing is missing.
+func TestPipelineWaitsWhereTheDiskIsFull(t *testing.T) {
+	for what, c := range map[string]struct {
+		log, lake bool
+		want      string
+	}{
+		"the lake's": {lake: true, want: "the lake's disk is full"},
+		"the log's":  {log: true, want: "the log's disk is full"},
+		"both":       {log: true, lake: true, want: "the log's disk is full"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			b := newBox(t)
+			disk := smallDisk(t, b)
+			lake, data := filepath.Join(b.dir, "lake"), filepath.Join(b.dir, "data")
+			if c.lake {
+				lake = filepath.Join(disk, "lake")
+			}
+			if c.log {
+				data = filepath.Join(disk, "data")
+			}
+			r := startPipeline(t, b, nil, "--data", data, "--set", "lake="+lake)
+			r.data = data
+			r.ready("")
+			empty := fillDisk(t, disk)
+			r.ready(c.want)
+			if out, _, code := b.tapedeck(append([]string{"doctor"}, r.settings...)...); c.log && (code == 0 || !strings.Contains(out, "free some space")) {
+				t.Errorf("the doctor says, with exit code %d:\n%s", code, out)
+			}
+			empty()
+			r.ready("")
+			r.whole()
+		})
+	}
 }
 
 type zeroes struct{}

@@ -79,9 +79,16 @@ func (c *Client) Close() error {
 // Config is what the client was opened with.
 func (c *Client) Config() Config { return c.cfg }
 
-// Trouble says in a sentence what is wrong with the connection; empty when
-// nothing is known to be.
-func (c *Client) Trouble() string { return c.health.sentence() }
+// Trouble says in a sentence what is wrong with the connection, or with the
+// disk of the embedded broker; empty when nothing is known to be.
+func (c *Client) Trouble() string {
+	if c.cfg.Disk != "" {
+		if free, size, err := freeSpace(c.cfg.Disk); err == nil && free < reserve(size) {
+			return diskFullWords
+		}
+	}
+	return c.health.sentence()
+}
 
 // Ping asks the cluster for a sign of life.
 func (c *Client) Ping(ctx context.Context) error {

@@ -43,6 +43,7 @@ type Config struct {
 	Linger      time.Duration // longest wait of a record for company in a batch
 	Compression string        // none, lz4, zstd, snappy or gzip
 	Embedded    bool          // the broker is the embedded one: nothing is deleted but by Trim
+	Disk        string        // where the embedded broker's log lies; Client.Trouble says when there is no room
 
 	// OnTrouble, if set, is told in a sentence when the connection is in
 	// trouble, and with an empty one when it is well again. It must not block.
