@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tapedeck/pipeline/clean"
 	"tapedeck/pipeline/kafka"
 	"tapedeck/pipeline/live"
 	"tapedeck/pipeline/market"
@@ -40,7 +41,21 @@ type stageStatus struct {
 
 	lastIn, lastOut int64
 	lastReport      time.Time
+	tallies         []tally // of the last reports, oldest first
 }
+
+// tally is what a stage had read and refused at a report.
+type tally struct {
+	in      int64
+	reasons map[string]int64
+}
+
+const (
+	tallies    = 10 // reports, which come once a second, that are looked back over
+	fewRefused = 20 // records that may be refused in that time without a word
+	maxReasons = 32 // that are told apart; a hostile feed could invent any number
+	maxReason  = 120
+)
 
 func (r *runner) newStatus(stage string, topics ...string) *stageStatus {
 	s := &stageStatus{stage: stage, topics: topics, lastReport: time.Now()}
@@ -91,6 +106,9 @@ func (s *stageStatus) refused(reason string) {
 	s.mu.Lock()
 	if s.reasons == nil {
 		s.reasons = map[string]int64{}
+	}
+	if _, known := s.reasons[reason]; !known && (len(s.reasons) >= maxReasons || len(reason) > maxReason) {
+		reason = "another reason"
 	}
 	s.reasons[reason]++
 	s.mu.Unlock()
@@ -143,10 +161,37 @@ func (s *stageStatus) report(now time.Time) live.Status {
 	if s.detail != nil {
 		status.Text = s.detail()
 	}
+	if text := s.refusing(in); text != "" {
+		status.Level, status.Text = live.Trouble, text
+	}
 	if s.problem != "" {
 		status.Level, status.Text = live.Trouble, s.problem
 	}
 	return status
+}
+
+// refusing says so where most of what came lately cannot be used. The caller
+// holds mu.
+func (s *stageStatus) refusing(in int64) string {
+	s.tallies = append(s.tallies, tally{in, maps.Clone(s.reasons)})
+	s.tallies = s.tallies[max(0, len(s.tallies)-tallies):]
+	then := s.tallies[0]
+	refused, most, worst := int64(0), int64(0), ""
+	for reason, n := range s.reasons {
+		n -= then.reasons[reason]
+		if refused += n; n > most || n == most && reason < worst {
+			most, worst = n, reason
+		}
+	}
+	came := max(in-then.in, refused)
+	if refused < fewRefused || 2*refused <= came {
+		return ""
+	}
+	text := fmt.Sprintf("%d of the last %d messages cannot be used, most of them because: %s", refused, came, worst)
+	if worst == string(clean.Future) {
+		text += "; is this machine's clock right?"
+	}
+	return text
 }
 
 // refusals in a row of the status say that the producer is broken for good,

@@ -18,6 +18,7 @@ import (
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
 
 	"tapedeck/pipeline/kafka"
+	"tapedeck/store"
 	"tapedeck/store/lake"
 )
 
@@ -87,6 +88,18 @@ func (r *runningBox) ready(want string) {
 		}
 	}
 	r.t.Fatalf("never %q, but %q\n%s", want, last, r.logOf(r.data))
+}
+
+// eventually waits until ok.
+func (r *runningBox) eventually(what string, ok func() bool) {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(r.t.Context(), 40*time.Second)
+	defer cancel()
+	for !ok() {
+		if pause(ctx) != nil {
+			r.t.Fatalf("%s: not in time\n%s", what, r.logOf(r.data))
+		}
+	}
 }
 
 // whole checks, after the end, that every record of the log lies in the lake.
@@ -167,6 +180,83 @@ func TestCredentialsExpireAndAreRenewed(t *testing.T) {
 		t.Error("a secret stands in the log")
 	}
 	r.whole()
+}
+
+// A hundred thousand messages that nobody can use are said while they come,
+// cost the lake little, and hide nothing of what is good.
+func TestHundredThousandDeadLetters(t *testing.T) {
+	const bad = 100_000
+	r := startPipeline(t, newBox(t), nil)
+	r.ready("")
+	p, err := openPlace(r.data, "sim", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, _, err := p.running()
+	if err != nil || run == nil {
+		t.Fatal(run, err)
+	}
+	before, err := footingOf(run.PID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := DefaultConfig()
+	c.Data = r.data
+	log, err := attach(c, run, discard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	producer, err := log.NewProducer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range bad {
+		if err := producer.Produce(kafka.Ticks, int32(i%4), []byte("AAPL"), []byte(`{"symbol":`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := producer.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.ready("messages cannot be used, most of them because: not a JSON object")
+	r.ready("") // and that is over by itself
+	r.eventually("every one counted", func() bool {
+		m, err := metrics(r.address)
+		return err == nil && m["tapedeck_dead_letters_total"] == bad && m["tapedeck_stage_lag_records"] < 200
+	})
+	after, err := footingOf(run.PID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after.memory > before.memory+200<<20 {
+		t.Errorf("memory grew from %s to %s", before, after)
+	}
+	s := &screen{view: &view{log: log, db: new(store.DB)}}
+	began := time.Now()
+	letters, err := s.DeadLetters(t.Context(), 100)
+	if err != nil || len(letters) != 100 || string(letters[0].Value) != `{"symbol":` {
+		t.Errorf("the screen shows %d, %v", len(letters), err)
+	}
+	t.Logf("the screen has its 100 of them after %s; the pipeline took %s, then %s", time.Since(began), before, after)
+	r.whole()
+	out := r.must(append([]string{"sql", "--format", "csv", "SELECT reason, count(*) FROM dead_letters GROUP BY 1"}, r.settings...)...)
+	if !strings.Contains(out, fmt.Sprint("not a JSON object,", bad)) {
+		t.Errorf("the lake has %s", out)
+	}
+	files, size := 0, int64(0)
+	err = filepath.WalkDir(filepath.Join(r.data, "lake"), func(path string, e os.DirEntry, err error) error {
+		if err == nil && !e.IsDir() && strings.Contains(path, "dead_letters") {
+			if info, err := e.Info(); err == nil {
+				files, size = files+1, size+info.Size()
+			}
+		}
+		return err
+	})
+	t.Logf("they are %d files of %d bytes", files, size)
+	if err != nil || files == 0 || files > 200 || size > 20<<20 {
+		t.Errorf("dead letters take %d files, %d bytes, %v", files, size, err)
+	}
 }
 
 // smallDisk is a file system of 40 MB. It needs root.

@@ -1,0 +1,73 @@
+package pipeline
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"tapedeck/pipeline/clean"
+	"tapedeck/pipeline/live"
+)
+
+// A stage that can use little of what comes says so while that lasts.
+func TestStatusSaysWhatCannotBeUsed(t *testing.T) {
+	now := time.Unix(0, 0)
+	s := &stageStatus{stage: "compute", lastReport: now}
+	report := func(in, refused int, reason string) live.Status {
+		s.in.Add(int64(in))
+		for range refused {
+			s.refused(reason)
+		}
+		now = now.Add(time.Second)
+		return s.report(now)
+	}
+	report(1000, 0, "")
+	report(1000, 1, "bad symbol")
+	if r := report(1000, 400, "bad symbol"); r.Level != live.OK {
+		t.Errorf("with a third of bad messages it says %q", r.Text)
+	}
+	var last live.Status
+	for range 10 {
+		last = report(1000, 1000, string(clean.Future))
+	}
+	if last.Level != live.Trouble || last.Text != "9000 of the last 9000 messages cannot be used, most of them because: "+
+		"time is ahead of when it was received; is this machine's clock right?" {
+		t.Errorf("it says %q", last.Text)
+	}
+	s.trouble("the log is away")
+	if r := report(0, 0, ""); r.Text != "the log is away" {
+		t.Errorf("it says %q", r.Text)
+	}
+	s.well()
+	for range 10 {
+		last = report(1000, 10, "bad symbol")
+	}
+	if last.Level != live.OK || last.Text != "" {
+		t.Errorf("it still says %q", last.Text)
+	}
+	quiet := &stageStatus{stage: "compute"}
+	quiet.report(now)
+	quiet.refused("bad symbol")
+	if r := quiet.report(now.Add(time.Second)); r.Level != live.OK {
+		t.Errorf("of one message it says %q", r.Text)
+	}
+}
+
+// However many reasons come, few are kept.
+func TestReasonsAreBounded(t *testing.T) {
+	s := &stageStatus{stage: "compute"}
+	for i := range 10_000 {
+		s.refused(fmt.Sprint("reason ", i))
+	}
+	s.refused(strings.Repeat("x", 1000))
+	sum := int64(0)
+	for reason, n := range s.reasons {
+		if sum += n; len(reason) > maxReason {
+			t.Errorf("a reason of %d bytes", len(reason))
+		}
+	}
+	if len(s.reasons) > maxReasons+1 || sum != 10_001 {
+		t.Errorf("%d reasons for %d messages", len(s.reasons), sum)
+	}
+}
