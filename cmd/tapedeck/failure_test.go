@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -64,7 +66,8 @@ func startPipeline(t *testing.T, b *box, env []string, settings ...string) *runn
 	return r
 }
 
-// ready waits until the pipeline is well and has ticks (want ""), or says want.
+// ready waits until the pipeline is well, writes to the lake and is not behind
+// (want ""), or says want.
 func (r *runningBox) ready(want string) {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), 40*time.Second)
@@ -79,7 +82,7 @@ func (r *runningBox) ready(want string) {
 		response.Body.Close()
 		last = string(body)
 		if want == "" && response.StatusCode == http.StatusOK {
-			if m, err := metrics(r.address); err == nil && m["tapedeck_lake_flush_rows"] > 0 {
+			if m, err := metrics(r.address); err == nil && m["tapedeck_lake_flush_rows"] > 0 && m["tapedeck_stage_lag_records"] < 100 {
 				return
 			}
 		}
@@ -179,6 +182,47 @@ func TestCredentialsExpireAndAreRenewed(t *testing.T) {
 	if log := r.logOf(r.data); strings.Contains(log, "hush") {
 		t.Error("a secret stands in the log")
 	}
+	r.whole()
+}
+
+// A name that cannot be resolved is said: of a broker by the doctor, of the
+// lake by a pipeline that could resolve it a moment ago, and which goes on with
+// everything when it can again. Needs root, for a hosts file of its own.
+func TestNamesThatCannotBeResolvedAreSaid(t *testing.T) {
+	b := newBox(t)
+	out, _, code := b.tapedeck("doctor", "--set", "kafka.brokers=broker.invalid:9092", "--data", filepath.Join(b.dir, "none"))
+	if code == 0 || !strings.Contains(out, "the name of broker broker.invalid:9092 cannot be resolved; check kafka.brokers and DNS") {
+		t.Errorf("the doctor says, with exit code %d:\n%s", code, out)
+	}
+	backend := s3mem.New()
+	if err := backend.CreateBucket("lake"); err != nil {
+		t.Fatal(err)
+	}
+	s3 := httptest.NewUnstartedServer(gofakes3.New(backend).Server())
+	s3.Config.SetKeepAlivesEnabled(false) // so that each request resolves the name anew
+	s3.Start()
+	defer s3.Close()
+	_, port, err := net.SplitHostPort(s3.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	hosts := writeFile(t, filepath.Join(b.dir, "hosts"), "127.0.0.1 localhost lake.invalid\n")
+	wrapped := writeFile(t, filepath.Join(b.dir, "wrapped"), fmt.Sprintf("#!/bin/sh\nexec unshare -m sh -c 'mount --bind %s /etc/hosts && exec \"$0\" \"$@\"' %s \"$@\"\n", hosts, b.program))
+	if err := os.Chmod(wrapped, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := exec.Command("unshare", "-m", "mount", "--bind", hosts, "/etc/hosts").Run(); err != nil {
+		t.Skip("a hosts file of its own cannot be had: ", err)
+	}
+	b.program = wrapped
+	r := startPipeline(t, b, []string{"AWS_ACCESS_KEY_ID=a", "AWS_SECRET_ACCESS_KEY=b", "AWS_EC2_METADATA_DISABLED=true"},
+		"--set", "lake=s3://lake/p", "--set", "s3.endpoint=http://lake.invalid:"+port, "--set", "s3.path_style=true", "--set", "s3.sse=none")
+	r.ready("")
+	writeFile(t, hosts, "127.0.0.1 localhost\n")
+	r.ready("the name lake.invalid cannot be resolved; check DNS and s3.endpoint")
+	writeFile(t, hosts, "127.0.0.1 localhost lake.invalid\n")
+	r.ready("")
+	r.settings = append(r.settings, "--set", "s3.endpoint="+s3.URL) // for what this process itself asks
 	r.whole()
 }
 

@@ -93,10 +93,14 @@ func (c *Client) Trouble() string {
 // Ping asks the cluster for a sign of life.
 func (c *Client) Ping(ctx context.Context) error {
 	_, err := c.admin.DescribeCluster(ctx, kafka.SetAdminRequestTimeout(requestTimeout))
-	if err != nil {
-		return fmt.Errorf("ask %s for a sign of life: %w", strings.Join(c.cfg.Brokers, ","), plain(err))
+	if err == nil {
+		return nil
 	}
-	return nil
+	err = plain(err)
+	if why := c.health.sentence(); why != "" { // "no answer in time" is all that the question itself knows
+		err = &plainError{strings.Replace(why, ", retrying", "", 1), err}
+	}
+	return fmt.Errorf("ask %s for a sign of life: %w", strings.Join(c.cfg.Brokers, ","), err)
 }
 
 // watchEvents hands a librdkafka client's errors to the health of the
