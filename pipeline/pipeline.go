@@ -442,7 +442,7 @@ func (r *runner) tidy(ctx context.Context, status *stageStatus) {
 func (r *runner) group(name, topic string, status *stageStatus) kafka.GroupConfig {
 	patience := patience{limit: r.Patience}
 	return kafka.GroupConfig{
-		Name: name, Topic: topic, Instance: r.Instance, Interval: 50 * time.Millisecond,
+		Name: name, Topic: topic, Instance: r.Instance, Interval: 50 * time.Millisecond, OnAssign: status.moved,
 		OnError: func(partition int32, err error) {
 			status.trouble(err.Error())
 			r.slog.Error("stage", "stage", name, "topic", topic, "partition", partition, "error", err)

@@ -71,3 +71,33 @@ func TestReasonsAreBounded(t *testing.T) {
 		t.Errorf("%d reasons for %d messages", len(s.reasons), sum)
 	}
 }
+
+// The age of what has not been read is known to within a second or a sixtieth.
+func TestLagHasAnAge(t *testing.T) {
+	s, now, end, position := &stageStatus{stage: "archive"}, time.Unix(0, 0), int64(0), int64(0)
+	look := func(seconds int) (lag int64, age float64) {
+		for range seconds {
+			now = now.Add(time.Second)
+			end += 100 // records a second
+			lag, age = s.behind(now, map[string][]int64{"ticks": {end}}, func(ends map[string][]int64) int64 { return max(0, ends["ticks"][0]-position) })
+			if len(s.marks) > 1000 {
+				t.Fatalf("%d marks", len(s.marks))
+			}
+		}
+		return lag, age
+	}
+	if lag, age := look(1); lag != 100 || age != 0 {
+		t.Errorf("at first: %d, %g s", lag, age)
+	}
+	if lag, age := look(3600); lag != 360_100 || age != 3600 {
+		t.Errorf("after an hour: %d, %g s", lag, age)
+	}
+	position = 180_000 // half of it
+	if lag, age := look(1); lag != 180_200 || age < 1740 || age > 1802 {
+		t.Errorf("half way: %d, %g s", lag, age)
+	}
+	position = end + 100
+	if lag, age := look(1); lag != 0 || age != 0 || len(s.marks) != 0 {
+		t.Errorf("at the end: %d, %g s", lag, age)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -22,7 +23,9 @@ type Client struct {
 	log        *slog.Logger
 	base       *kafka.Producer // carries admin; nothing is produced with it
 	admin      *kafka.AdminClient
-	partitions sync.Map // topic → int
+	partitions sync.Map     // topic → int
+	statistics sync.Map     // name of a librdkafka client → Statistics
+	producers  atomic.Int32 // opened so far
 	health     *health
 	logs       chan kafka.LogEvent
 	readers    readerPool
