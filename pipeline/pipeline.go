@@ -490,11 +490,17 @@ func (d *mergeDue) at(now time.Time, rows int64) bool {
 func (r *runner) group(name, topic string, status *stageStatus) kafka.GroupConfig {
 	patience := patience{limit: r.Patience}
 	return kafka.GroupConfig{
-		Name: name, Topic: topic, Instance: r.Instance, Interval: 50 * time.Millisecond,
+		Name: name, Topic: topic, Instance: r.Instance, Interval: 50 * time.Millisecond, OnAssign: status.moved,
 		OnError: func(partition int32, err error) {
 			status.trouble(err.Error())
 			r.slog.Error("stage", "stage", name, "topic", topic, "partition", partition, "error", err)
-			if r.Once && patience.over(partition, r.progress.furthest(status.stage, topic, partition), time.Now()) {
+			now, furthest := time.Now(), r.progress.furthest(status.stage, topic, partition)
+			position := furthest
+			if status.stage == "archive" { // what was taken and not written is read again
+				position = r.progress.furthest(durably, topic, partition)
+			}
+			r.progress.fail(status.stage, topic, partition, position, now)
+			if r.Once && patience.over(partition, furthest, now) {
 				r.giveUp(fmt.Errorf("%s/%d does not come any further: %w", name, partition, err))
 			}
 		},
