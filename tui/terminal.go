@@ -135,6 +135,9 @@ func (t *terminal) patience() time.Duration {
 	if t.trip == 0 {
 		return min(firstAnswer<<(2*min(t.silent, silentAtMost)), answerLost)
 	}
+	if t.hushed { // the analyst leaves
+		return answerLost
+	}
 	return min(max(answerLost, 4*t.trip)<<min(t.silent, 4), longestLost)
 }
 
