@@ -78,7 +78,7 @@ func DefaultConfig() Config {
 		Partitions:  12,
 		Retention:   7 * 24 * time.Hour,
 		MaxBytes:    -1,
-		Linger:      5 * time.Millisecond,
+		Linger:      20 * time.Millisecond, // each batch costs processor time here, and memory in the embedded log
 		Compression: "lz4",
 	}
 }
