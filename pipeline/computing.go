@@ -303,6 +303,7 @@ func (c *computing) closed(b *market.Bar) {
 }
 
 func (c *computing) alert(a *market.Alert) {
+	c.status.alerted(a.Severity.String())
 	c.buf = append(c.buf[:0], market.EncodeAlert(a)...)
 	c.write(identity{topic: kafka.Alerts, symbol: a.ID}, a.Symbol, &c.alerts)
 }

@@ -98,6 +98,7 @@ func (c *Client) RunGroup(ctx context.Context, g GroupConfig, newWorker func(par
 	m["heartbeat.interval.ms"] = 300 // so soon do the others notice that partitions move
 	m["enable.auto.commit"] = true   // of what is stored after it was processed
 	m["auto.commit.interval.ms"] = 1000
+	m["statistics.interval.ms"] = c.cfg.counting()
 	if g.Instance != "" {
 		m["group.instance.id"] = g.Instance
 	}
@@ -115,6 +116,7 @@ func (c *Client) RunGroup(ctx context.Context, g GroupConfig, newWorker func(par
 	}
 	gr.ctx, gr.cancel = context.WithCancel(ctx)
 	err = gr.run()
+	c.statistics.Delete(g.Name)
 	gr.cancel()
 	gr.stop(gr.all())
 	for _, m := range gr.members {
@@ -152,7 +154,11 @@ func (g *group) run() error {
 		return fmt.Errorf("join group %s: %w", g.cfg.Name, err)
 	}
 	for g.ctx.Err() == nil {
-		err, ok := g.kc.Poll(pollMillis).(kafka.Error)
+		ev := g.kc.Poll(pollMillis)
+		if counted, ok := ev.(*kafka.Stats); ok {
+			g.client.count(g.cfg.Name, []byte(counted.String()))
+		}
+		err, ok := ev.(kafka.Error)
 		if !ok {
 			continue
 		}
