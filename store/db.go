@@ -80,6 +80,9 @@ type DB struct {
 	temp      string // removed by Close
 	tails     map[string]*tail
 	hot       map[string]*hot
+	coarse    *hot // bars of a minute and longer
+	closing   chan struct{}
+	cooling   sync.WaitGroup
 	ends      *fileEnds
 	guard     *guard
 	memory    int64 // MemoryLimit in bytes
@@ -111,15 +114,17 @@ func Open(ctx context.Context, config Config, log *slog.Logger) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	db := &DB{config: config, log: log, temp: temp, tails: make(map[string]*tail), hot: make(map[string]*hot), ends: &fileEnds{known: map[string]fileEnd{}}, memory: parseSize(config.MemoryLimit)}
+	db := &DB{config: config, log: log, temp: temp, tails: make(map[string]*tail), hot: make(map[string]*hot), closing: make(chan struct{}), ends: &fileEnds{known: map[string]fileEnd{}}, memory: parseSize(config.MemoryLimit)}
 	for _, t := range lake.Tables() {
 		db.tails[t.Name] = newTail(db, t)
 		db.hot[t.Name] = newHot(db, t)
 	}
+	db.coarse = newCoarse(db, lake.TableOf(lake.Bars))
 	if err := db.open(ctx); err != nil {
 		os.RemoveAll(temp)
 		return nil, fmt.Errorf("open store: %w", err)
 	}
+	db.cooling.Go(db.cool)
 	return db, nil
 }
 
@@ -208,11 +213,30 @@ func (db *DB) settings() []string {
 
 // Close ends all use of the DB and removes its temporary files.
 func (db *DB) Close() error {
+	close(db.closing)
+	db.cooling.Wait()
 	err := db.connector.Close()
 	if rerr := os.RemoveAll(db.temp); err == nil {
 		err = rerr
 	}
 	return err
+}
+
+// cool frees rows in memory that nobody asks for any more, until Close.
+func (db *DB) cool() {
+	ticker := time.NewTicker(coolAfter / 4)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-db.closing:
+			return
+		case now := <-ticker.C:
+			for _, h := range db.hot {
+				h.cool(now)
+			}
+			db.coarse.cool(now)
+		}
+	}
 }
 
 func (db *DB) connect(ctx context.Context) (*duckdb.Conn, error) {

@@ -66,10 +66,11 @@ func (m *Model) sample() tea.Cmd {
 }
 
 // View draws when something changed and the terminal has taken the last
-// frame: one frame in flight, so that a slow line never fills up.
+// frame: one frame in flight, so that a slow line never fills up. What a key
+// did goes out behind it, once, without waiting for the terminal's answer.
 func (m *Model) View() tea.View {
-	if m.desk.dirty && (m.line == nil || !m.line.busy()) {
-		m.desk.dirty = false
+	if m.desk.dirty && (m.line == nil || !m.line.busy() || m.typed && m.line.spare()) {
+		m.desk.dirty, m.typed = false, false
 		m.content = m.draw()
 	}
 	v := tea.NewView(m.content)

@@ -28,14 +28,15 @@ func TestMain(m *testing.M) {
 
 // box is a user's home with nothing in it.
 type box struct {
-	t   *testing.T
-	dir string
-	env []string
+	t       *testing.T
+	dir     string
+	env     []string
+	program string // what runs: this test binary, or another
 }
 
 func newBox(t *testing.T) *box {
 	dir := t.TempDir()
-	b := &box{t: t, dir: dir}
+	b := &box{t: t, dir: dir, program: os.Args[0]}
 	for _, entry := range os.Environ() {
 		if !strings.HasPrefix(entry, "TAPEDECK_") && !strings.HasPrefix(entry, "XDG_") && !strings.HasPrefix(entry, "HOME=") {
 			b.env = append(b.env, entry)
@@ -51,7 +52,7 @@ func newBox(t *testing.T) *box {
 }
 
 func (b *box) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	cmd := exec.CommandContext(ctx, b.program, args...)
 	cmd.Env = b.env
 	return cmd
 }

@@ -149,12 +149,8 @@ func testTarget(ctx context.Context, c Config, name string, out io.Writer) error
 func listTargets(ctx context.Context, c Config, out io.Writer) error {
 	state := map[string]live.Status{}
 	if err := onLog(ctx, c, func(log *kafka.Client) error {
-		records, err := log.ReadLast(ctx, kafka.Status, 0, 500)
-		for i := range records {
-			var s live.Status
-			if live.DecodeStatus(records[i].Value, &s) != nil {
-				continue
-			}
+		all, err := statuses(ctx, log)
+		for _, s := range all {
 			if name, ok := strings.CutPrefix(s.Stage, "notify "); ok {
 				state[name] = s
 			}

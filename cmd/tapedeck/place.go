@@ -50,6 +50,7 @@ type runFile struct {
 	User     string    `json:"user,omitempty"`
 	Password string    `json:"password,omitempty"`
 	Embedded bool      `json:"embedded,omitempty"`
+	Disk     string    `json:"disk,omitempty"` // where an embedded broker's log lies
 	Prefix   string    `json:"prefix"`
 	Lake     string    `json:"lake"`
 }

@@ -90,6 +90,7 @@ func runPipeline(ctx context.Context, c Config, stages []string, once bool, trai
 		defer func() { err = errors.Join(err, asked.close()) }()
 		config.Forecaster = newForecaster(openModels(p.models(), asked, c.Predict.Train, logger), h.recentMinutes(c, logger), logger)
 	}
+	config.Symbols = h.askSymbols(c)
 	behind := backlog{elsewhere: len(stages) > 0 && !slices.Contains(stages, "compute")}
 	watchers := []func(live.Status){behind.watch}
 	config.Watch = func(s live.Status) {

@@ -31,7 +31,8 @@ type screen struct {
 	notes  *noteBook
 
 	mu   sync.Mutex
-	view *view // nil until the pipeline has been reached
+	view *view         // nil until the pipeline has been reached
+	log  *kafka.Client // nil while no pipeline is followed
 	text string
 	up   atomic.Bool
 	soon atomic.Bool // the first pipeline of this screen is being reached
@@ -86,6 +87,9 @@ func runScreen(ctx context.Context, o *options) error {
 	defer sql.engines.close()
 	rules := newScreenRules(s)
 	defer rules.Close()
+	if currentRole().editsRules() {
+		working.Go(func() { rules.keepShared(background) })
+	}
 	shown := tui.Data{
 		Board: s.board, History: s, Predictions: s, Models: screenModels{p, s.args}, Alerts: screenAlerts{noteBook: s.notes, db: s.store}, Rules: rules, DeadLetters: s, Pipeline: s, Calendar: calendar,
 		SQL: sql,
@@ -157,9 +161,12 @@ func (s *screen) follow(ctx context.Context, run *runFile) error {
 		return err
 	}
 	v := &view{log: client}
+	s.mu.Lock()
+	s.log = client
+	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
-		s.view = nil
+		s.view, s.log = nil, nil
 		s.mu.Unlock()
 		v.close()
 	}()
@@ -321,10 +328,16 @@ func (s *screen) DeadLetters(ctx context.Context, limit int) ([]market.DeadLette
 func (s *screen) State(context.Context) tui.PipelineState {
 	s.mu.Lock()
 	text := s.text
+	if s.log != nil && text == "" {
+		text = s.log.Trouble() // which a stage may have no way to say
+	}
 	if s.view != nil && s.view.lake != nil && text == "" {
 		if since, _ := s.view.lake.Away(); !since.IsZero() {
 			text = "the lake cannot be reached since " + since.UTC().Format("15:04:05") + " UTC: history is what is cached here"
 		}
+	}
+	if s.view != nil && s.view.log != nil && text == "" {
+		text = s.view.log.Trouble() // what the pipeline says of it may not come through
 	}
 	s.mu.Unlock()
 	return tui.PipelineState{Running: s.up.Load(), Starting: s.soon.Load(), Screens: s.place.screens(), Text: text, Cost: s.place.costText(market.At(time.Now()))}

@@ -148,7 +148,7 @@ func (s *Status) Away(now time.Time) bool { return now.Sub(s.Time.Std()) > statu
 
 // stageOrder sorts stages in the order of a tick's journey.
 func stageOrder(stage string) int {
-	order := [...]string{"kafka", "feed", "compute", "archive", "publish", "etl", "predict", "train", "notify"}
+	order := [...]string{"kafka", "feed", "compute", "groups", "archive", "publish", "etl", "predict", "train", "notify"}
 	for i, s := range order {
 		if s == stage {
 			return i

@@ -25,7 +25,7 @@ type Merged struct {
 
 const (
 	// mergeRows is how many rows one step takes at most, which bounds its memory and time.
-	mergeRows = 4_000_000
+	mergeRows = 1_000_000
 	// RowGroup is the rows of a Parquet row group: small enough that one
 	// symbol is read without many others, large enough to scan fast.
 	RowGroup = 61_440
@@ -195,6 +195,7 @@ func (l *Lake) openMerger(ctx context.Context, t *Table, dir string, merged []Po
 	db.SetMaxOpenConns(1)
 	for _, statement := range []string{
 		"SET memory_limit = " + quote(l.config.MergeMemory),
+		"SET threads = 1", // each takes memory of its own, and nobody waits
 		"SET temp_directory = " + quote(filepath.Join(dir, "spill")),
 		"SET TimeZone = 'UTC'",
 		"SET preserve_insertion_order = false",
