@@ -76,7 +76,7 @@ func (p *place) hold(ctx context.Context, c Config, logger *slog.Logger) (h *hel
 	h.run = runFile{Version: version, PID: os.Getpid(), Started: time.Now(), Feed: c.Feed, Brokers: config.Brokers,
 		Prefix: c.prefix(), Lake: c.lakeLocation(p.dir)}
 	if h.broker != nil {
-		h.run.User, h.run.Password, h.run.Embedded = h.broker.User(), h.broker.Password(), true
+		h.run.User, h.run.Password, h.run.Embedded, h.run.Disk = h.broker.User(), h.broker.Password(), true, p.path("log")
 	}
 	if err = p.writeJSON("run.json", h.run); err != nil {
 		return h, err
@@ -139,6 +139,7 @@ func attach(c Config, run *runFile, logger *slog.Logger) (*kafka.Client, error) 
 	config.Prefix = run.Prefix
 	if run.Embedded {
 		config = kafka.EmbeddedConfig(config, run.Brokers[0], run.User, run.Password)
+		config.Disk = run.Disk
 	} else {
 		config.Brokers = run.Brokers
 	}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -25,7 +26,9 @@ type Client struct {
 	log        *slog.Logger
 	base       *kafka.Producer // carries admin; nothing is produced with it
 	admin      *kafka.AdminClient
-	partitions sync.Map // topic → int
+	partitions sync.Map     // topic → int
+	statistics sync.Map     // name of a librdkafka client → Statistics
+	producers  atomic.Int32 // opened so far
 	health     *health
 	logs       chan kafka.LogEvent
 	readers    readerPool
@@ -89,9 +92,16 @@ func (c *Client) Close() error {
 // Config is what the client was opened with.
 func (c *Client) Config() Config { return c.cfg }
 
-// Trouble says in a sentence what is wrong with the connection; empty when
-// nothing is known to be.
-func (c *Client) Trouble() string { return c.health.sentence() }
+// Trouble says in a sentence what is wrong with the connection, or with the
+// disk of the embedded broker; empty when nothing is known to be.
+func (c *Client) Trouble() string {
+	if c.cfg.Disk != "" {
+		if free, size, err := freeSpace(c.cfg.Disk); err == nil && free < reserve(size) {
+			return diskFullWords
+		}
+	}
+	return c.health.sentence()
+}
 
 // Ping asks the cluster for a sign of life.
 func (c *Client) Ping(ctx context.Context) error {
@@ -99,10 +109,14 @@ func (c *Client) Ping(ctx context.Context) error {
 		_, err := c.admin.DescribeCluster(ctx, within(ctx))
 		return err
 	})
-	if err != nil {
-		return fmt.Errorf("ask %s for a sign of life: %w", strings.Join(c.cfg.Brokers, ","), plain(err))
+	if err == nil {
+		return nil
 	}
-	return nil
+	err = plain(err)
+	if why := c.health.sentence(); why != "" { // "no answer in time" is all that the question itself knows
+		err = &plainError{strings.Replace(why, ", retrying", "", 1), err}
+	}
+	return fmt.Errorf("ask %s for a sign of life: %w", strings.Join(c.cfg.Brokers, ","), err)
 }
 
 // lost tells whether the cluster counts on a broker that nobody here can reach:

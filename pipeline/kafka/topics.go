@@ -380,15 +380,34 @@ func (c *Client) offsets(ctx context.Context, topic string, n int) ([]Range, err
 // Committed is how far a group has come with a topic, by partition: the offset
 // after the last record that it has committed, -1 where it has none.
 func (c *Client) Committed(ctx context.Context, group, topic string) ([]int64, error) {
+	entries, err := c.Ledger(ctx, group, topic)
+	if err != nil {
+		return nil, err
+	}
+	offsets := make([]int64, len(entries))
+	for i := range entries {
+		offsets[i] = entries[i].Offset
+	}
+	return offsets, nil
+}
+
+// LedgerEntry is what a group has committed of a partition.
+type LedgerEntry struct {
+	Offset int64  // after the last record; -1 where nothing was committed
+	Note   string // that a Bookkeeper put beside it
+}
+
+// Ledger is what a group has committed of a topic, by partition.
+func (c *Client) Ledger(ctx context.Context, group, topic string) ([]LedgerEntry, error) {
 	n, err := c.Partitions(ctx, topic)
 	if err != nil {
 		return nil, err
 	}
 	name := c.cfg.Prefix + topic
 	ask := make([]kafka.TopicPartition, n)
-	offsets := make([]int64, n)
+	entries := make([]LedgerEntry, n)
 	for p := range n {
-		offsets[p] = -1
+		entries[p].Offset = -1
 		ask[p] = kafka.TopicPartition{Topic: &name, Partition: int32(p)}
 	}
 	// Not by the admin client: it has no group of its own, and librdkafka then
@@ -412,10 +431,13 @@ func (c *Client) Committed(ctx context.Context, group, topic string) ([]int64, e
 			return nil, fmt.Errorf("ask how far group %s is with %s partition %d: %w", group, topic, tp.Partition, tp.Error)
 		}
 		if tp.Offset >= 0 {
-			offsets[tp.Partition] = int64(tp.Offset)
+			entries[tp.Partition].Offset = int64(tp.Offset)
+			if tp.Metadata != nil {
+				entries[tp.Partition].Note = *tp.Metadata
+			}
 		}
 	}
-	return offsets, nil
+	return entries, nil
 }
 
 // Trim lets the records of a topic below the given offsets, by partition, go.
