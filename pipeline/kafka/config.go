@@ -24,6 +24,8 @@ var (
 	ErrNoKey = errors.New("record has no key")
 	// ErrUnknownTopic: the topic does not exist.
 	ErrUnknownTopic = errors.New("unknown topic")
+	// ErrNoAnswer: the cluster did not answer a question in time; it may be asked again.
+	ErrNoAnswer = errors.New("no answer in time")
 	// ErrClosed: the client or producer is closed.
 	ErrClosed = errors.New("log client is closed")
 	// ErrFenced: another process runs under this one's instance name.
