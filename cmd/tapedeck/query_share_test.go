@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os/user"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,6 +90,9 @@ func TestSSHNamesWhoChanges(t *testing.T) {
 	t.Setenv(roleVariable, string(analyst))
 	if got := whoami(); got != "alice" {
 		t.Errorf("alice's changes are signed %q", got)
+	}
+	if got := editor(); !strings.HasPrefix(got, "alice@") {
+		t.Errorf("alice's rules are signed %q", got)
 	}
 	t.Setenv(roleVariable, "")
 	u, err := user.Current()
