@@ -15,7 +15,8 @@ const maxRules = 10_000
 
 // ruleFile is the form of a file of rules.
 type ruleFile struct {
-	Rules []ruleText `yaml:"rules"`
+	Version int        `yaml:"version,omitempty"` // market.RuleVersion; absent is the first
+	Rules   []ruleText `yaml:"rules"`
 }
 
 // ruleText is a rule as its author writes it. Who edited it, and which
@@ -38,7 +39,7 @@ type ruleText struct {
 
 // WriteYAML writes rules as a file that ReadYAML reads. Deleted rules are left out.
 func WriteYAML(w io.Writer, rules []market.Rule) error {
-	file := ruleFile{Rules: []ruleText{}}
+	file := ruleFile{Version: market.RuleVersion, Rules: []ruleText{}}
 	for _, r := range rules {
 		if r.Deleted {
 			continue
@@ -98,8 +99,17 @@ func ruleNodes(root *yaml.Node) ([]*yaml.Node, error) {
 	for i := 0; i+1 < len(top.Content); i += 2 {
 		key, value := top.Content[i], top.Content[i+1]
 		switch {
+		case key.Value == "version":
+			form := 0
+			if err := value.Decode(&form); err != nil || form < 1 {
+				return nil, fmt.Errorf("line %d: version is a number from 1 on", value.Line)
+			}
+			if form > market.RuleVersion {
+				return nil, fmt.Errorf("line %d: version %d of a file of rules: %w", value.Line, form, market.ErrNewer)
+			}
+			continue
 		case key.Value != "rules":
-			return nil, fmt.Errorf("line %d: %q is not known; a file of rules has the one key rules", key.Line, clip(key.Value, 40))
+			return nil, fmt.Errorf("line %d: %q is not known; a file of rules has the keys version and rules", key.Line, clip(key.Value, 40))
 		case value.Kind != yaml.SequenceNode:
 			return nil, fmt.Errorf("line %d: rules is a list; begin each rule with `- name:`", value.Line)
 		}

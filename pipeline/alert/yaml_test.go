@@ -28,10 +28,12 @@ func TestYAMLThereAndBack(t *testing.T) {
 
 func TestYAMLRefuses(t *testing.T) {
 	for text, want := range map[string]string{
-		"":            "empty",
-		"- name: a":   "begins with `rules:`",
-		"rule:\n- a":  `line 1: "rule" is not known`,
-		"rules: 3":    "rules is a list",
+		"":           "empty",
+		"- name: a":  "begins with `rules:`",
+		"rule:\n- a": `line 1: "rule" is not known`,
+		"rules: 3":   "rules is a list",
+		"version: 0": "version is a number from 1 on",
+		"version: 2\nshards: 7\nrules:\n- name: a\n  shard: 3\n": "line 1: version 2 of a file of rules: it was written by a newer tapedeck: install that one",
 		"rules:\n- 3": "line 2: a rule is written",
 		"rules:\n- name: a\n  when: price > 1\n  coldown: 3s\n":                               `line 4: a rule has no "coldown" (did you mean cooldown?)`,
 		"rules:\n- name: a\n  when: volum > 1\n":                                              "line 3: rule \"a\": when 1:1: \"volum\" is not known (did you mean volume?)",
