@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tapedeck/pipeline/alert"
 	"tapedeck/pipeline/clean"
 	"tapedeck/pipeline/feed"
 	"tapedeck/pipeline/kafka"
@@ -51,6 +52,12 @@ type Config struct {
 	NewRules       func() Rules // an engine for one partition's symbols
 	Forecaster     Forecaster   // of the stage predict; nil: there is none
 
+	// Symbols asks a saved query that rules watch: the values of its column
+	// symbol. It is called outside of compute, in one process of those that
+	// run this stage; nil: nobody asks here.
+	Symbols  func(ctx context.Context, sql string) ([]string, error)
+	AskEvery time.Duration // time between two askings of a query; 0 is a minute
+
 	Notify []Notify // whom alerts are sent to; none leaves the stage notify idle
 
 	FlushRows  int           // rows of a partition at which a part is written to the lake
@@ -74,6 +81,9 @@ type Rules interface {
 	Quiet(quiet bool) // what follows is history: remembered, and not judged
 	SetPrediction(p *market.Prediction)
 	SetEndpoint(up bool, since market.Time) // whether the champion's endpoint answers
+	SetGroup(name string, symbols []string) // who is in a group, or in what a saved query gave
+	Costs() []alert.Cost                    // how each rule does, for people to see
+	Pendings(limit int) []alert.Pending     // alerts that wait
 	AppendState(dst []byte) []byte
 	LoadState(src []byte) (rest []byte, err error)
 }
@@ -289,10 +299,15 @@ func (r *runner) compute(ctx context.Context) error {
 			status.trouble("rules are not followed: " + err.Error())
 		}
 	})
+	told := &toldRules{}
+	status.rules = told.all
 	predicted := &predictedEnds{}
 	following.Go(func() { predicted.follow(followCtx, r) })
+	if r.Symbols != nil {
+		following.Go(func() { r.askQueries(followCtx) })
+	}
 	err = r.log.RunGroup(ctx, r.group("compute", kafka.Ticks, status), func(partition int32) kafka.Worker {
-		return &computing{runner: r, rules: rules, predicted: predicted, status: status, partition: partition}
+		return &computing{runner: r, rules: rules, told: told, predicted: predicted, status: status, partition: partition}
 	})
 	stop()
 	following.Wait()
@@ -358,9 +373,13 @@ func (r *runner) archive(ctx context.Context) error {
 	if failure != nil {
 		return failure
 	}
-	finish, cancel := context.WithTimeout(background, 2*time.Minute)
+	limit := 5 * time.Second // the next run goes on with it
+	if r.Once {
+		limit = 2 * time.Minute
+	}
+	finish, cancel := context.WithTimeout(background, limit)
 	defer cancel()
-	if _, err := r.lake.Tidy(finish); err != nil {
+	if _, err := r.lake.Tidy(finish); err != nil && (r.Once || finish.Err() == nil) {
 		return fmt.Errorf("tidy the lake: %w", err)
 	}
 	return nil
@@ -413,16 +432,24 @@ func (r *runner) archivedAll(ctx context.Context) error {
 	return nil
 }
 
-// tidy runs the lake's housekeeping now and then.
+// tidyLooks is the time between two looks whether a merge is due.
+const tidyLooks = 5 * time.Second
+
+// tidy runs the lake's housekeeping now and then, and soon after a rush: until
+// rows are merged, every query reads them from small files.
 func (r *runner) tidy(ctx context.Context, status *stageStatus) {
-	ticker := time.NewTicker(r.MergeEvery)
+	ticker := time.NewTicker(min(tidyLooks, r.MergeEvery))
 	defer ticker.Stop()
 	trimming := trimming{runner: r}
+	due := mergeDue{every: r.MergeEvery, last: time.Now()}
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case now := <-ticker.C:
+			if !due.at(now, status.in.Load()) {
+				continue
+			}
 		}
 		if r.Embedded {
 			trimming.step(ctx, time.Now())
@@ -436,6 +463,27 @@ func (r *runner) tidy(ctx context.Context, status *stageStatus) {
 			status.notice(live.OK, text)
 		}
 	}
+}
+
+// mergeDue says when the lake is to be tidied: after a time, and before when
+// many rows have come and the rush is over.
+type mergeDue struct {
+	every        time.Duration
+	last         time.Time
+	merged, seen int64 // rows at the last merge, and at the last look
+}
+
+// manyRows that are not merged are worth a merge of their own.
+const manyRows = 400_000
+
+func (d *mergeDue) at(now time.Time, rows int64) bool {
+	recent, waiting := rows-d.seen, rows-d.merged
+	d.seen = rows
+	if now.Sub(d.last) < d.every && (waiting < manyRows || recent > waiting/10) {
+		return false
+	}
+	d.last, d.merged = now, rows
+	return true
 }
 
 // group is the consumer group of one stage on one topic.

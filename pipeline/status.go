@@ -39,7 +39,8 @@ type stageStatus struct {
 	level   live.Level // of what it is at, in words
 	text    string
 	about   []live.Model
-	detail  func() string // the state in words while all is well; may be nil
+	detail  func() string                                       // the state in words while all is well; may be nil
+	rules   func(seconds float64) ([]live.Rule, []live.Pending) // may be nil
 
 	lastIn, lastOut int64
 	lastReport      time.Time
@@ -193,6 +194,9 @@ func (s *stageStatus) report(now time.Time) live.Status {
 		status.Feeds = append(status.Feeds, f)
 		status.Level, status.Text = max(status.Level, f.Level), f.Text
 		status.Source = f.Name
+	}
+	if s.rules != nil {
+		status.Rules, status.Pending = s.rules(seconds)
 	}
 	if s.detail != nil {
 		status.Text = s.detail()

@@ -313,6 +313,28 @@ func TestCommandLineErrors(t *testing.T) {
 	}
 }
 
+// TestDirectoryKnowsItsFeed: a directory that is named is of the feed that made
+// it, whatever the configuration prefers; another one that is named is refused.
+func TestDirectoryKnowsItsFeed(t *testing.T) {
+	data := t.TempDir()
+	if _, err := openPlace(data, "yahoo", true); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TAPEDECK_FEED", "alphavantage")
+	if c, err := (&options{data: data}).config(); err != nil || c.Feed != "yahoo" {
+		t.Errorf("feed %q, %v", c.Feed, err)
+	}
+	for _, o := range []options{{data: data, feed: "sim"}, {data: data, set: []string{"feed=sim"}}} {
+		c, err := o.config()
+		if err != nil || c.Feed != "sim" {
+			t.Fatalf("feed %q, %v", c.Feed, err)
+		}
+		if _, err := openPlace(data, c.Feed, true); err == nil || !strings.Contains(err.Error(), "belongs to the feed yahoo") {
+			t.Errorf("another feed: %v", err)
+		}
+	}
+}
+
 func TestConfigurationFile(t *testing.T) {
 	b := newBox(t)
 	path := filepath.Join(b.dir, "c.yaml")

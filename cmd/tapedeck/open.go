@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -126,6 +127,7 @@ func logConfig(c Config) kafka.Config {
 	config.Prefix = c.prefix()
 	config.Partitions = c.Kafka.Partitions
 	config.Replication = c.Kafka.Replication
+	config.Retention = cmp.Or(c.Kafka.Retention, config.Retention)
 	config.Security = kafka.Security{Protocol: strings.ToUpper(c.Kafka.Protocol), Mechanism: c.Kafka.Mechanism,
 		Username: c.Kafka.Username, Password: c.Kafka.Password, CALocation: c.Kafka.CA}
 	return config

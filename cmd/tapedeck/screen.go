@@ -35,7 +35,8 @@ type screen struct {
 	log  *kafka.Client // nil while no pipeline is followed
 	text string
 	up   atomic.Bool
-	done bool // the analyst stopped the pipeline: it is not started again
+	soon atomic.Bool // the first pipeline of this screen is being reached
+	done bool        // the analyst stopped the pipeline: it is not started again
 }
 
 // runScreen opens the workstation and stays until the analyst leaves. Nothing
@@ -48,16 +49,14 @@ func runScreen(ctx context.Context, o *options) error {
 	if !isTerminal(os.Stdout) || !isTerminal(os.Stdin) {
 		return usageError{errors.New("the workstation needs a terminal; tapedeck run is the pipeline without a screen, see tapedeck --help")}
 	}
+	p, err := c.place(true)
+	if err != nil {
+		return err
+	}
 	if c.Feed == "replay" && len(c.Replay.Input) == 0 && !c.recorded() {
-		return usageError{errors.New("--feed replay needs --input FILE, or --from TIME for what the lake has recorded")}
-	}
-	data, err := c.dataDir()
-	if err != nil {
-		return err
-	}
-	p, err := openPlace(data, c.Feed, true)
-	if err != nil {
-		return err
+		if run, starting, err := p.running(); err != nil || run == nil && !starting {
+			return errors.Join(err, errNoInput)
+		}
 	}
 	logger, closeLog, err := openLogFile(p, c.Log.Level)
 	if err != nil {
@@ -88,6 +87,9 @@ func runScreen(ctx context.Context, o *options) error {
 	defer sql.engines.close()
 	rules := newScreenRules(s)
 	defer rules.Close()
+	if currentRole().editsRules() {
+		working.Go(func() { rules.keepShared(background) })
+	}
 	shown := tui.Data{
 		Board: s.board, History: s, Predictions: s, Models: screenModels{p, s.args}, Alerts: screenAlerts{noteBook: s.notes, db: s.store}, Rules: rules, DeadLetters: s, Pipeline: s, Calendar: calendar,
 		SQL: sql,
@@ -132,12 +134,14 @@ func (s *screen) attend(ctx context.Context) {
 		if again {
 			s.say("the pipeline ended and is being started again")
 		}
+		s.soon.Store(!again)
 		starting, cancel := context.WithTimeout(ctx, time.Minute)
 		run, err := s.place.ensure(starting, s.args)
 		cancel()
 		if err == nil {
 			err = s.follow(ctx, run)
 		}
+		s.soon.Store(false)
 		s.up.Store(false)
 		if err != nil && ctx.Err() == nil {
 			s.slog.Error("screen", "error", err)
@@ -186,6 +190,7 @@ func (s *screen) follow(ctx context.Context, run *runFile) error {
 	})
 	s.say("")
 	s.up.Store(true)
+	s.soon.Store(false)
 	f := &follower{log: client, board: s.board, slog: s.slog}
 	err = f.run(ctx)
 	cancel()
@@ -331,8 +336,11 @@ func (s *screen) State(context.Context) tui.PipelineState {
 			text = "the lake cannot be reached since " + since.UTC().Format("15:04:05") + " UTC: history is what is cached here"
 		}
 	}
+	if s.view != nil && s.view.log != nil && text == "" {
+		text = s.view.log.Trouble() // what the pipeline says of it may not come through
+	}
 	s.mu.Unlock()
-	return tui.PipelineState{Running: s.up.Load(), Screens: s.place.screens(), Text: text, Cost: s.place.costText(market.At(time.Now()))}
+	return tui.PipelineState{Running: s.up.Load(), Starting: s.soon.Load(), Screens: s.place.screens(), Text: text, Cost: s.place.costText(market.At(time.Now()))}
 }
 
 // Stop ends the pipeline in order, because the analyst said so.

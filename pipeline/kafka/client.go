@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -46,7 +49,7 @@ func Open(cfg Config, log *slog.Logger) (*Client, error) {
 		logs: make(chan kafka.LogEvent, 1000),
 		done: make(chan struct{}),
 	}
-	c.health = newHealth(cfg.OnTrouble, log, c.Ping)
+	c.health = newHealth(cfg.OnTrouble, log, c.Ping, c.lost)
 	c.readers.client = c
 	m := cfg.common()
 	delete(m, "allow.auto.create.topics") // a consumer's
@@ -95,7 +98,10 @@ func (c *Client) Trouble() string {
 
 // Ping asks the cluster for a sign of life.
 func (c *Client) Ping(ctx context.Context) error {
-	_, err := c.admin.DescribeCluster(ctx, kafka.SetAdminRequestTimeout(requestTimeout))
+	err := c.patiently(ctx, func(ctx context.Context) error {
+		_, err := c.admin.DescribeCluster(ctx, within(ctx))
+		return err
+	})
 	if err == nil {
 		return nil
 	}
@@ -104,6 +110,26 @@ func (c *Client) Ping(ctx context.Context) error {
 		err = &plainError{strings.Replace(why, ", retrying", "", 1), err}
 	}
 	return fmt.Errorf("ask %s for a sign of life: %w", strings.Join(c.cfg.Brokers, ","), err)
+}
+
+// lost tells whether the cluster counts on a broker that nobody here can reach:
+// one that it has given up itself is not lost, but away (see Describe).
+func (c *Client) lost(ctx context.Context, addr string) bool {
+	m, err := c.admin.GetMetadata(nil, true, int(firstAnswer.Milliseconds()))
+	if err != nil {
+		return true
+	}
+	counted := slices.ContainsFunc(m.Brokers, func(b kafka.BrokerMetadata) bool {
+		return net.JoinHostPort(b.Host, strconv.Itoa(b.Port)) == addr
+	})
+	if !counted {
+		return false
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return true
+	}
+	return conn.Close() != nil
 }
 
 // watchEvents hands a librdkafka client's errors to the health of the

@@ -185,10 +185,10 @@ func (c Config) consuming(group string) kafka.ConfigMap {
 		"fetch.wait.max.ms":          250,
 		"fetch.min.bytes":            1,
 		"fetch.error.backoff.ms":     100,
-		"fetch.max.bytes":            16 << 20,
+		"fetch.max.bytes":            4 << 20,
 		"fetch.message.max.bytes":    1 << 20,
 		"queued.min.messages":        10_000,
-		"queued.max.messages.kbytes": 4 << 10, // a partition, as each has a queue of its own
+		"queued.max.messages.kbytes": 1 << 10, // a partition, as each has a queue of its own
 		"check.crcs":                 true,
 	}) {
 		m[k] = v

@@ -54,7 +54,8 @@ type Status struct {
 	Stage    string      `json:"stage"` // feed, compute, archive, publish, predict, notify …
 	Host     string      `json:"host,omitempty"`
 	Version  string      `json:"version,omitempty"`
-	Time     market.Time `json:"time"` // wall clock of the writer
+	Time     market.Time `json:"time"`            // wall clock of the writer
+	Ended    bool        `json:"ended,omitempty"` // what it was to do is done, and it tells no more
 
 	In      float64          `json:"in"`                // records read per second
 	Out     float64          `json:"out"`               // records written per second
@@ -72,12 +73,14 @@ type Status struct {
 	Text     string  `json:"text,omitempty"`     // the state in words: "kafka: broker 2 away for 12 s, retrying"
 	Progress float64 `json:"progress,omitempty"` // 0 … 1 of the work that Text names; 0 where there is none
 
-	Source string   `json:"source,omitempty"` // of a feed, in words: "simulated", "replay of ticks.csv.gz ×10"
-	Feeds  []Feed   `json:"feeds,omitempty"`
-	Flush  *Flush   `json:"flush,omitempty"` // the newest write to the lake
-	Models []Model  `json:"models,omitempty"`
-	Memory int64    `json:"memory,omitempty"`
-	Events []Notice `json:"events,omitempty"` // the newest few, repeated for a while; readers drop repeats
+	Source  string    `json:"source,omitempty"` // of a feed, in words: "simulated", "replay of ticks.csv.gz ×10"
+	Feeds   []Feed    `json:"feeds,omitempty"`
+	Flush   *Flush    `json:"flush,omitempty"` // the newest write to the lake
+	Models  []Model   `json:"models,omitempty"`
+	Rules   []Rule    `json:"rules,omitempty"` // of compute, by name
+	Memory  int64     `json:"memory,omitempty"`
+	Events  []Notice  `json:"events,omitempty"`  // the newest few, repeated for a while; readers drop repeats
+	Pending []Pending `json:"pending,omitempty"` // of compute: alerts that wait, those that are due first
 }
 
 // Feed is the condition of one source.
