@@ -120,6 +120,7 @@ type Data struct {
 	Alerts      Alerts
 	Rules       Rules
 	SQL         SQL
+	Queries     Queries // that analysts share; nil: none are
 	// Company names a symbol and its sector; both may be "". Nil knows none.
 	Company func(symbol string) (name, sector string)
 	// Calendar of the symbol's exchange; nil is NYSE for all.

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/user"
 	"slices"
 	"strings"
 	"sync"
@@ -109,10 +108,7 @@ func ruleWorld() alert.World {
 
 // editor is who sits here, as it stands beside an edit.
 func editor() string {
-	name := os.Getenv("USER")
-	if u, err := user.Current(); err == nil && u.Username != "" {
-		name = u.Username
-	}
+	name := whoami()
 	if name == "" {
 		name = "somebody"
 	}

@@ -34,6 +34,9 @@ type Client struct {
 	readers    readerPool
 	batches    sync.Pool // of *batch
 	wait       sync.WaitGroup
+	asking     sync.RWMutex    // held by who asks admin something
+	life       context.Context // ends when Close begins
+	end        context.CancelFunc
 	done       chan struct{}
 	closing    sync.Once
 }
@@ -49,6 +52,7 @@ func Open(cfg Config, log *slog.Logger) (*Client, error) {
 		logs: make(chan kafka.LogEvent, 1000),
 		done: make(chan struct{}),
 	}
+	c.life, c.end = context.WithCancel(context.Background())
 	c.health = newHealth(cfg.OnTrouble, log, c.Ping, c.lost)
 	c.readers.client = c
 	m := cfg.common()
@@ -72,8 +76,11 @@ func Open(cfg Config, log *slog.Logger) (*Client, error) {
 // Close ends the client. Producers, groups and followers end before it.
 func (c *Client) Close() error {
 	c.closing.Do(func() {
+		c.end()
 		c.health.close()
 		c.readers.close()
+		c.asking.Lock()
+		defer c.asking.Unlock()
 		c.admin.Close()
 		c.base.Close()
 		close(c.done)

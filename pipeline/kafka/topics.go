@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -282,6 +283,12 @@ const firstAnswer = time.Second
 func (c *Client) patiently(ctx context.Context, ask func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	defer context.AfterFunc(c.life, cancel)()
+	c.asking.RLock() // until then the connection stays
+	defer c.asking.RUnlock()
+	if c.life.Err() != nil {
+		return ErrClosed
+	}
 	answer := firstAnswer
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
 		try, end := context.WithTimeout(ctx, answer)
@@ -304,14 +311,11 @@ func (c *Client) patiently(ctx context.Context, ask func(ctx context.Context) er
 
 // silence says why there was no answer, where that is known.
 func (c *Client) silence(err error) error {
-	words := strings.TrimSuffix(c.health.sentence(), ", retrying")
-	switch {
-	case words != "":
-		return &plainError{words, err}
-	case errors.Is(err, context.DeadlineExceeded):
-		return &plainError{"no answer in time", err}
+	if c.life.Err() != nil {
+		return ErrClosed
 	}
-	return err
+	words := strings.TrimSuffix(c.health.sentence(), ", retrying")
+	return &plainError{words: cmp.Or(words, ErrNoAnswer.Error()), cause: errors.Join(ErrNoAnswer, err)}
 }
 
 // within bounds a question to the cluster by its context, so that librdkafka
