@@ -45,6 +45,7 @@ const askLook = time.Second
 func (r *runner) askQueries(ctx context.Context) {
 	status := sync.OnceValue(func() *stageStatus { return r.newStatus("groups") })
 	config := r.group("groups", kafka.Feeds, nil)
+	config.OnAssign = nil // who asks is nobody's stage until it has something to ask
 	config.OnError = func(_ int32, err error) { r.slog.Error("saved queries are not asked", "error", err) }
 	for {
 		err := r.log.RunGroup(ctx, config, func(int32) kafka.Worker { return &asking{runner: r, status: status} })
