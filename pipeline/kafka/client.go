@@ -36,6 +36,10 @@ type Client struct {
 	wait       sync.WaitGroup
 	done       chan struct{}
 	closing    sync.Once
+
+	life   context.Context // of questions to the cluster; done when Close begins
+	end    context.CancelFunc
+	asking sync.RWMutex // held by each question while librdkafka has it, and by Close
 }
 
 // Open makes a client. It does not wait for a broker: see Ping.
@@ -51,6 +55,7 @@ func Open(cfg Config, log *slog.Logger) (*Client, error) {
 	}
 	c.health = newHealth(cfg.OnTrouble, log, c.Ping, c.lost)
 	c.readers.client = c
+	c.life, c.end = context.WithCancel(context.Background())
 	m := cfg.common()
 	delete(m, "allow.auto.create.topics") // a consumer's
 	m["go.events.channel.size"] = 64
@@ -72,6 +77,9 @@ func Open(cfg Config, log *slog.Logger) (*Client, error) {
 // Close ends the client. Producers, groups and followers end before it.
 func (c *Client) Close() error {
 	c.closing.Do(func() {
+		c.end()
+		c.asking.Lock() // no question is with librdkafka any more, and none comes
+		c.asking.Unlock()
 		c.health.close()
 		c.readers.close()
 		c.admin.Close()

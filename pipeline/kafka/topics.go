@@ -282,10 +282,11 @@ const firstAnswer = time.Second
 func (c *Client) patiently(ctx context.Context, ask func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	defer context.AfterFunc(c.life, cancel)()
 	answer := firstAnswer
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
 		try, end := context.WithTimeout(ctx, answer)
-		err := ask(try)
+		err := c.asked(func() error { return ask(try) })
 		late := try.Err() != nil || isCode(err, kafka.ErrTimedOut)
 		end()
 		if err == nil || !late && !settling(err) {
@@ -298,9 +299,25 @@ func (c *Client) patiently(ctx context.Context, ask func(ctx context.Context) er
 			answer += answer / 4
 		}
 		// Whether it answers this or not, the question is asked again.
-		_, _ = c.admin.GetMetadata(nil, true, int(firstAnswer.Milliseconds()))
+		_ = c.asked(func() error {
+			_, err := c.admin.GetMetadata(nil, true, int(firstAnswer.Milliseconds()))
+			return err
+		})
 	}
 }
+
+// asked asks librdkafka unless the client is closed: it would crash.
+func (c *Client) asked(ask func() error) error {
+	c.asking.RLock()
+	defer c.asking.RUnlock()
+	if c.life.Err() != nil {
+		return errClosed
+	}
+	return ask()
+}
+
+// errClosed is the answer to questions that come after Close.
+var errClosed = errors.New("the client is closed")
 
 // silence says why there was no answer, where that is known.
 func (c *Client) silence(err error) error {
