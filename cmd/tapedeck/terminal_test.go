@@ -53,7 +53,7 @@ func TestADeadTerminalSlowsNobody(t *testing.T) {
 	for _, s := range []*terminal{lively, deaf, stopped} {
 		defer func() {
 			if t.Failed() {
-				t.Log(s.text())
+				t.Logf("%s\n%s", s.text(), b.logOf(data))
 			}
 		}()
 		soon(t, "the first screen", 30*time.Second, func() bool { return strings.Contains(s.text(), "200 symbols") })
