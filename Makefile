@@ -8,7 +8,7 @@ TOOLS    = $(CURDIR)/.cache/bin
 export CGO_ENABLED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check lint examples bench fuzz golden test-kafka cluster test-cluster crash crash-minio exact lambda test-trino test-aws clean \
+.PHONY: help build run test check lint examples bench fuzz golden test-kafka cluster test-cluster test-cluster-short crash crash-minio clock exact lambda test-trino trino test-aws clean \
 	release man soak check-aws check-monitoring vulnerabilities licences
 
 help: ## list the targets
@@ -56,6 +56,9 @@ test-kafka: build ## the log's contract and one whole journey on a real Kafka (n
 crash: ## accounting under kill -9, long form: 200 kills
 	TAPEDECK_KILLS=200 TAPEDECK_TEST_CRASH=200 $(GO) test -count=1 -timeout 60m -run 'Kill|Account|Crash' ./store/lake/ ./cmd/tapedeck/
 
+clock: ## the pipeline under a machine's clock that jumps by hours (builds the program anew with a clock that can be set)
+	TAPEDECK_TEST_CLOCK=1 $(GO) test -count=1 -timeout 30m -v -run TestPipelineSurvivesTheClocksJumps ./cmd/tapedeck/
+
 exact: ## bars and alerts of a run with 20 kills, a second process and rule edits are those of a quiet run, at speed 1 and max, on both kinds of log
 	TAPEDECK_TEST_CRASH=20 TAPEDECK_TEST_ROWS=60000 TAPEDECK_TEST_KAFKA=1 $(GO) test -count=1 -timeout 60m -v -run 'TestExact' ./pipeline/
 
@@ -64,6 +67,9 @@ crash-minio: ## the same against a real MinIO that is itself killed (MINIO=path 
 
 test-trino: ## a real Trino over this very lake (needs Java 24 and Maven)
 	TAPEDECK_TEST_TRINO=1 $(GO) test -v -count=1 -timeout 15m -run 'RealTrino' ./cmd/tapedeck/
+
+trino: ## every statement of the dialect's table asked anew on a real Trino, and here (STATEMENTS=file: more, one a line)
+	TAPEDECK_TEST_TRINO=1 STATEMENTS="$(if $(STATEMENTS),$(abspath $(STATEMENTS)))" $(GO) test -v -count=1 -timeout 20m -run StatementsOnRealTrino ./store/athena/
 
 test-aws: ## SNS, SQS, Glue, Athena and SageMaker as moto speaks them, and boto3 (needs pip install 'moto[server]' boto3)
 	TAPEDECK_TEST_AWS=1 $(GO) test -v -count=1 -timeout 10m -run 'Moto|AWS' ./store/remote/ ./pipeline/notify/ ./ml/sagemaker/
@@ -126,5 +132,12 @@ lambda: ## build dist/alert-lambda-{arm64,amd64}.zip (RULES=file puts it in as r
 cluster: ## three Kafka brokers on this machine, three copies of everything (DO=stop, status, "kill 2", "start 2"; needs Java and Maven)
 	@bash examples/cluster/cluster $(or $(DO),start)
 
-test-cluster: ## leader killed, follower restarted, pipeline killed, on three brokers: every tick once (needs Java and Maven)
-	TAPEDECK_TEST_CLUSTER=1 $(GO) test -v -count=1 -timeout 10m -run '^TestCluster' ./cmd/tapedeck/
+test-cluster: ## three brokers killed, restarted and cut off, the pipeline killed, both loads, SASL over TLS: every tick once (needs Java and Maven; half an hour)
+	@for t in Gap Answers Settings LosesNothing UnderLoad; do \
+	  TAPEDECK_TEST_CLUSTER=1 $(GO) test -v -count=1 -timeout 20m -run "^TestCluster$$t\$$" ./cmd/tapedeck/ || exit 1; \
+	done
+
+test-cluster-short: ## the same in under three minutes: a leader and the pipeline killed, a leader cut off
+	@if m=$$(bash examples/cluster/cluster check); then \
+	  TAPEDECK_TEST_CLUSTER=short $(GO) test -v -count=1 -timeout 8m -run '^TestCluster(Gap|LosesNothing)$$' ./cmd/tapedeck/; \
+	else echo "three brokers are not tested here: $$m"; fi

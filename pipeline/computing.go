@@ -21,6 +21,7 @@ import (
 type computing struct {
 	*runner
 	rules     *ruleBook
+	told      *toldRules
 	status    *stageStatus
 	partition int32
 	position  *atomic.Int64 // the offset after the last record taken, for others to see
@@ -48,6 +49,7 @@ type computing struct {
 	since     int       // records since the last snapshot
 	stateEnd  int64     // of the state topic's partition, as this worker wrote it
 	called    time.Time // when it was last awake
+	said      time.Time // when it last told how the rules do
 	failure   error
 
 	// The methods as values, made once: each making would be an allocation.
@@ -219,6 +221,7 @@ func (c *computing) Stop(ctx context.Context) error {
 		return nil
 	}
 	defer c.progress.drop("compute", kafka.Ticks, c.partition)
+	defer c.told.drop(c.partition)
 	if c.failure != nil || len(c.effects) > 0 {
 		return nil // the snapshot before stands
 	}
@@ -300,6 +303,7 @@ func (c *computing) closed(b *market.Bar) {
 }
 
 func (c *computing) alert(a *market.Alert) {
+	c.status.alerted(a.Severity.String())
 	c.buf = append(c.buf[:0], market.EncodeAlert(a)...)
 	c.write(identity{topic: kafka.Alerts, symbol: a.ID}, a.Symbol, &c.alerts)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sort"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 	"tapedeck/pipeline/market"
 )
 
-// takeEdits lets rule edits and predictions act: each is written to the state
+// takeEdits lets edits of rules and groups, and predictions, act: each is written to the state
 // topic with the offset at which it acts, before it does, so that every replay
 // does the same.
 // An edit never acts among records that were there before this worker: what
@@ -112,6 +113,10 @@ func (c *computing) awake(ctx context.Context) error {
 	now := time.Now()
 	stood := now.Sub(c.called)
 	c.called = now
+	if now.Sub(c.said) >= time.Second {
+		c.said = now
+		c.told.take(c.partition, c.rulesOn)
+	}
 	if stood < standstill {
 		return nil
 	}
@@ -133,6 +138,11 @@ func (c *computing) act(ctx context.Context, e edit) error {
 		c.setEndpoint(e.value)
 		return nil
 	}
+	if strings.HasPrefix(e.key, market.GroupPrefix) {
+		c.inForce[e.key] = string(e.value)
+		c.setGroup(e.value)
+		return nil
+	}
 	c.inForce[e.key] = string(e.value)
 	var rule market.Rule
 	err := market.DecodeRule(e.value, &rule)
@@ -144,6 +154,18 @@ func (c *computing) act(ctx context.Context, e edit) error {
 		c.slog.Error("rule is not in force", "rule", e.key, "error", err)
 	}
 	return nil
+}
+
+func (c *computing) setGroup(value []byte) {
+	var g market.Group
+	if err := market.DecodeGroup(value, &g); err != nil {
+		c.slog.Error("a group cannot be read and is passed over", "error", err)
+		return
+	}
+	if g.Deleted {
+		g.Symbols = nil
+	}
+	c.rulesOn.SetGroup(g.Name, g.Symbols)
 }
 
 func (c *computing) setEndpoint(value []byte) {

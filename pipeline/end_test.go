@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tapedeck/pipeline/alert"
 	"tapedeck/pipeline/feed"
 	"tapedeck/pipeline/kafka"
 	"tapedeck/pipeline/market"
@@ -181,6 +182,9 @@ type brokenRules struct{}
 func (brokenRules) SetRule(market.Rule) error              { return nil }
 func (brokenRules) Quiet(bool)                             {}
 func (brokenRules) SetPrediction(*market.Prediction)       {}
+func (brokenRules) Costs() []alert.Cost                    { return nil }
+func (brokenRules) Pendings(int) []alert.Pending           { return nil }
+func (brokenRules) SetGroup(string, []string)              {}
 func (brokenRules) SetEndpoint(bool, market.Time)          {}
 func (brokenRules) Bar(*market.Bar, func(*market.Alert))   {}
 func (brokenRules) Tick(*market.Tick, func(*market.Alert)) {}

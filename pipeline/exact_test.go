@@ -37,6 +37,7 @@ type life struct {
 	Helper bool    // computes beside another process that tells the story
 	Rows   int64   // of the story
 	Speed  float64 // market seconds a second; 0 is as fast as can be
+	Tell   *teller // takes alerts to a target instead
 }
 
 // logAt says where a log is.
@@ -48,7 +49,11 @@ func TestMain(m *testing.M) {
 	if text := os.Getenv(victimOf); text != "" {
 		var l life
 		err := json.Unmarshal([]byte(text), &l)
-		if err == nil {
+		switch {
+		case err != nil:
+		case l.Tell != nil:
+			err = l.tell()
+		default:
 			err = l.live()
 		}
 		if err != nil {
@@ -140,6 +145,7 @@ func editsOf(k int) []market.Rule {
 			market.Rule{Name: "cross", When: `crosses_above(price, ema("1s", 10))`, Cooldown: "5s"},
 			market.Rule{Name: "hold", When: `change("5s") > 0.05%`, For: "2s", KeepFiring: "2s"},
 			market.Rule{Name: "silent", When: `age() > 0.8`, Repeat: "every time"},
+			market.Rule{Name: "grouped", When: "price > 100.1", Watch: []string{"group:few", "query:held", "!S7"}},
 		)
 	case 1:
 		return edit(market.Rule{Name: "level", When: "price > 100.5"},
@@ -155,6 +161,40 @@ func editsOf(k int) []market.Rule {
 			market.Rule{Name: "wrong", When: `no such word`})
 	}
 	return edit(market.Rule{Name: "level", When: "price < 99.7", Repeat: "once per bar"})
+}
+
+// groupsOf is what is changed in the groups at edit number k: who is in a list,
+// and what a saved query gave.
+func groupsOf(k int) []market.Group {
+	edit := func(name string, symbols ...string) market.Group {
+		return market.Group{Name: name, Symbols: symbols, Edited: tapeStart.Add(time.Duration(k) * time.Second), EditedBy: "test"}
+	}
+	switch k {
+	case 1:
+		return []market.Group{edit("few", "S1", "S2", "S3", "S4", "S5", "S6", "S7", "S8")}
+	case 2:
+		return []market.Group{edit("few", "S1", "S11", "S12", "S13", "S14", "S3", "S5"), edit("query:held", "S20", "S21")}
+	case 3:
+		return []market.Group{edit("query:held", "S1", "S21", "S22", "S23", "S24", "S25")}
+	case 4:
+		gone := edit("few")
+		gone.Deleted = true
+		return []market.Group{gone}
+	case 5:
+		return []market.Group{edit("few", "S1", "S2", "S30", "S31"), edit("query:held", "S21")}
+	}
+	return nil
+}
+
+// recordsOf are the records of edit number k, groups first.
+func recordsOf(k int) (records []edit) {
+	for _, g := range groupsOf(k) {
+		records = append(records, edit{g.Key(), market.EncodeGroup(&g)})
+	}
+	for _, rule := range editsOf(k) {
+		records = append(records, editOfRule(rule))
+	}
+	return records
 }
 
 // story is a source that always tells the same, with misprints, splits and
@@ -307,9 +347,9 @@ func (s *story) change(ctx context.Context, k, partitions int, second market.Tim
 	if err != nil {
 		return err
 	}
-	for _, rule := range editsOf(k) {
-		if text := market.EncodeRule(&rule); !written[string(text)] {
-			if err := producer.Produce(kafka.Rules, 0, []byte(rule.Name), text); err != nil {
+	for _, e := range recordsOf(k) {
+		if !written[string(e.value)] {
+			if err := producer.Produce(kafka.Rules, 0, []byte(e.key), e.value); err != nil {
 				return err
 			}
 		}
@@ -318,7 +358,7 @@ func (s *story) change(ctx context.Context, k, partitions int, second market.Tim
 		return err
 	}
 	for p := range partitions {
-		if err := s.await(ctx, func() (bool, error) { return s.acts(ctx, int32(p), editsOf(k)) }); err != nil {
+		if err := s.await(ctx, func() (bool, error) { return s.acts(ctx, int32(p), recordsOf(k)) }); err != nil {
 			return err
 		}
 	}
@@ -356,15 +396,15 @@ func (s *story) barred(ctx context.Context, partition int, next *int64, second m
 	return found, err
 }
 
-// acts says whether rules are in force in a partition: as effects, or within
+// acts says whether edits are in force in a partition: as effects, or within
 // the state that came after them.
-func (s *story) acts(ctx context.Context, partition int32, rules []market.Rule) (bool, error) {
+func (s *story) acts(ctx context.Context, partition int32, edits []edit) (bool, error) {
 	snap, effects, err := readSnapshot(ctx, s.log, partition)
 	if err != nil {
 		return false, err
 	}
-	for i := range rules {
-		text := market.EncodeRule(&rules[i])
+	for i := range edits {
+		text := edits[i].value
 		found := bytes.Contains(snap.state, text)
 		for k := range effects {
 			found = found || bytes.Equal(text, effects[k].value)

@@ -297,6 +297,9 @@ func (s *sink) Flush() error { return s.ctx.Err() }
 func (s *sink) Say(c feed.Condition) {
 	levels := map[feed.Level]live.Level{feed.OK: live.OK, feed.Busy: live.Working, feed.Trouble: live.Trouble}
 	text := c.Text
+	if c.Level == feed.Busy && c.Progress > 0 && c.Progress < 1 {
+		text += fmt.Sprintf(", %.0f %%", c.Progress*100)
+	}
 	if c.Until != 0 {
 		text += ", next try at " + c.Until.Std().Format("15:04:05") + " UTC"
 	}

@@ -43,7 +43,7 @@ func (r *runner) notify(ctx context.Context) error {
 	}
 	background := context.WithoutCancel(ctx)
 	silences := &silenceBook{log: r.log, slog: r.slog}
-	if err := silences.read(ctx); err != nil {
+	if err := r.answered(ctx, nil, silences.read); err != nil {
 		return err
 	}
 	work, stop := context.WithCancel(background)
@@ -187,6 +187,8 @@ type notifying struct {
 	partition int32
 	position  *atomic.Int64
 	ids       recent
+	answered  answered                              // of what is read now, and what workers before noted beyond
+	commit    func(offset int64, note string) error // nil: there is no ledger
 }
 
 // firstReach is how old an alert may be when this process starts for a target
@@ -197,7 +199,7 @@ const firstReach = 10 * time.Minute
 // Start goes on at the ledger. A target that is new begins with the alerts of
 // the last minutes.
 func (n *notifying) Start(ctx context.Context) (int64, error) {
-	ledger, err := n.log.Committed(ctx, n.group, kafka.Alerts)
+	ledger, err := n.log.Ledger(ctx, n.group, kafka.Alerts)
 	if err != nil {
 		return 0, fmt.Errorf("read the ledger: %w", err)
 	}
@@ -206,8 +208,10 @@ func (n *notifying) Start(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	at := ranges[n.partition]
-	next := ledger[n.partition]
+	next := ledger[n.partition].Offset
+	n.answered = readAnswered(next, ledger[n.partition].Note)
 	if next < 0 || next > at.High { // new, or the topic was made again
+		n.answered = answered{}
 		if next, err = n.since(ctx, at, market.At(n.started.Add(-firstReach))); err != nil {
 			return 0, err
 		}
@@ -230,6 +234,12 @@ func (n *notifying) Start(ctx context.Context) (int64, error) {
 	return next, nil
 }
 
+// Keep takes the way to note answers in the ledger.
+func (n *notifying) Keep(commit func(offset int64, note string) error) { n.commit = commit }
+
+// Note tells of what the target has answered for above an offset.
+func (n *notifying) Note(offset int64) string { return n.answered.note(offset) }
+
 // since is the offset of the first alert that was raised at t or later.
 func (n *notifying) since(ctx context.Context, at kafka.Range, t market.Time) (int64, error) {
 	first := at.High
@@ -247,14 +257,19 @@ func (n *notifying) since(ctx context.Context, at kafka.Range, t market.Time) (i
 	return first, nil
 }
 
-// Process returns when the target has answered for all that is for it.
+// Process returns when the target has answered for all that is for it. Each
+// answer is noted in the ledger before anything else is sent.
 func (n *notifying) Process(ctx context.Context, records []kafka.Record) error {
 	var alerts []market.Alert
+	before := n.answered
+	n.answered = before.reach(records[0].Offset, records[len(records)-1].Offset+1)
+	var at []int64 // offsets of alerts
 	var fresh []string
 	now := time.Now()
 	seen := map[string]struct{}{}
 	for i := range records {
 		var a market.Alert
+		n.answered.add(records[i].Offset) // but for those that are sent now
 		if err := market.DecodeAlert(records[i].Value, &a); err != nil {
 			n.slog.Error("an alert cannot be read and is passed over", "partition", n.partition, "offset", records[i].Offset, "error", err)
 			continue
@@ -265,7 +280,7 @@ func (n *notifying) Process(ctx context.Context, records []kafka.Record) error {
 		}
 		seen[a.ID] = struct{}{}
 		fresh = append(fresh, a.ID)
-		if !n.wants(&a) {
+		if !n.wants(&a) || before.has(records[i].Offset) {
 			continue
 		}
 		if _, silenced := n.silences.Of(&a, now); silenced {
@@ -273,9 +288,22 @@ func (n *notifying) Process(ctx context.Context, records []kafka.Record) error {
 			n.status.refused("silenced")
 			continue
 		}
-		alerts = append(alerts, a)
+		alerts, at = append(alerts, a), append(at, records[i].Offset)
+		n.answered.remove(records[i].Offset)
 	}
-	if err := n.mailer.Deliver(ctx, alerts); err != nil {
+	err := n.mailer.Deliver(ctx, alerts, func(places []int) {
+		for _, k := range places {
+			n.answered.add(at[k])
+		}
+		if n.commit == nil {
+			return
+		}
+		next := n.answered.next()
+		if err := n.commit(next, n.answered.note(next)); err != nil { // it may be sent again after a crash
+			n.slog.Warn("an answer is not noted in the ledger", "target", n.Name, "partition", n.partition, "error", err)
+		}
+	})
+	if err != nil {
 		return err
 	}
 	for _, id := range fresh {

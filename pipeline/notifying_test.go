@@ -20,6 +20,8 @@ type mailbox struct {
 	got  map[string]int
 	sent int
 	away bool
+	// leave, if set, is after how many different alerts it is away.
+	leave int
 	// full, if set, is closed when so many different alerts have come.
 	goal int
 	full chan struct{}
@@ -39,6 +41,9 @@ func (b *mailbox) Send(_ context.Context, m *notify.Message) error {
 	before := len(b.got)
 	for i := range m.Alerts {
 		b.got[m.Alerts[i].ID]++
+	}
+	if b.leave > 0 && len(b.got) >= b.leave {
+		b.away = true
 	}
 	if before < b.goal && len(b.got) >= b.goal {
 		close(b.full)

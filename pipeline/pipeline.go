@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"tapedeck/pipeline/alert"
 	"tapedeck/pipeline/clean"
 	"tapedeck/pipeline/feed"
 	"tapedeck/pipeline/kafka"
@@ -51,6 +52,12 @@ type Config struct {
 	NewRules       func() Rules // an engine for one partition's symbols
 	Forecaster     Forecaster   // of the stage predict; nil: there is none
 
+	// Symbols asks a saved query that rules watch: the values of its column
+	// symbol. It is called outside of compute, in one process of those that
+	// run this stage; nil: nobody asks here.
+	Symbols  func(ctx context.Context, sql string) ([]string, error)
+	AskEvery time.Duration // time between two askings of a query; 0 is a minute
+
 	Notify []Notify // whom alerts are sent to; none leaves the stage notify idle
 
 	FlushRows  int           // rows of a partition at which a part is written to the lake
@@ -74,6 +81,9 @@ type Rules interface {
 	Quiet(quiet bool) // what follows is history: remembered, and not judged
 	SetPrediction(p *market.Prediction)
 	SetEndpoint(up bool, since market.Time) // whether the champion's endpoint answers
+	SetGroup(name string, symbols []string) // who is in a group, or in what a saved query gave
+	Costs() []alert.Cost                    // how each rule does, for people to see
+	Pendings(limit int) []alert.Pending     // alerts that wait
 	AppendState(dst []byte) []byte
 	LoadState(src []byte) (rest []byte, err error)
 }
@@ -269,6 +279,26 @@ func (r *runner) ends(ctx context.Context, topic string) ([]int64, error) {
 	return ends, nil
 }
 
+// answered asks the log something that a stage cannot start without, again and
+// again while there is no answer: a broker that is away comes back, or another
+// one leads. A run that is to end by itself waits no longer than its patience.
+// A status, if there is one yet, says so.
+func (r *runner) answered(ctx context.Context, status *stageStatus, ask func(ctx context.Context) error) error {
+	for began := time.Now(); ; {
+		err := ask(ctx)
+		if !errors.Is(err, kafka.ErrNoAnswer) || ctx.Err() != nil || r.Once && time.Since(began) >= r.Patience {
+			return err
+		}
+		if status != nil {
+			status.trouble(err.Error())
+		}
+		r.slog.Warn("the log does not answer, asking again", "error", err)
+		if err := pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
 func (r *runner) feed(ctx context.Context) error {
 	status := r.newStatus("feed")
 	return r.log.RunGroup(ctx, r.group("feed", kafka.Feeds, status), func(int32) kafka.Worker {
@@ -278,7 +308,11 @@ func (r *runner) feed(ctx context.Context) error {
 
 func (r *runner) compute(ctx context.Context) error {
 	status := r.newStatus("compute", kafka.Ticks)
-	rules, err := openRuleBook(ctx, r.log, r.producer, r.DefaultRules, r.slog)
+	var rules *ruleBook
+	err := r.answered(ctx, status, func(ctx context.Context) (err error) {
+		rules, err = openRuleBook(ctx, r.log, r.producer, r.DefaultRules, r.slog)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -289,10 +323,15 @@ func (r *runner) compute(ctx context.Context) error {
 			status.trouble("rules are not followed: " + err.Error())
 		}
 	})
+	told := &toldRules{}
+	status.rules = told.all
 	predicted := &predictedEnds{}
 	following.Go(func() { predicted.follow(followCtx, r) })
+	if r.Symbols != nil {
+		following.Go(func() { r.askQueries(followCtx) })
+	}
 	err = r.log.RunGroup(ctx, r.group("compute", kafka.Ticks, status), func(partition int32) kafka.Worker {
-		return &computing{runner: r, rules: rules, predicted: predicted, status: status, partition: partition}
+		return &computing{runner: r, rules: rules, told: told, predicted: predicted, status: status, partition: partition}
 	})
 	stop()
 	following.Wait()
@@ -313,11 +352,13 @@ func (r *runner) archive(ctx context.Context) error {
 	status := r.newStatus("archive", tables...)
 	ids := map[string]string{}
 	for _, table := range tables {
-		id, err := r.log.TopicID(ctx, table)
+		err := r.answered(ctx, status, func(ctx context.Context) (err error) {
+			ids[table], err = r.log.TopicID(ctx, table)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		ids[table] = id
 	}
 	background := context.WithoutCancel(ctx)
 	groups, stopGroups := context.WithCancel(background)
@@ -358,9 +399,13 @@ func (r *runner) archive(ctx context.Context) error {
 	if failure != nil {
 		return failure
 	}
-	finish, cancel := context.WithTimeout(background, 2*time.Minute)
+	limit := 5 * time.Second // the next run goes on with it
+	if r.Once {
+		limit = 2 * time.Minute
+	}
+	finish, cancel := context.WithTimeout(background, limit)
 	defer cancel()
-	if _, err := r.lake.Tidy(finish); err != nil {
+	if _, err := r.lake.Tidy(finish); err != nil && (r.Once || finish.Err() == nil) {
 		return fmt.Errorf("tidy the lake: %w", err)
 	}
 	return nil
@@ -413,16 +458,24 @@ func (r *runner) archivedAll(ctx context.Context) error {
 	return nil
 }
 
-// tidy runs the lake's housekeeping now and then.
+// tidyLooks is the time between two looks whether a merge is due.
+const tidyLooks = 5 * time.Second
+
+// tidy runs the lake's housekeeping now and then, and soon after a rush: until
+// rows are merged, every query reads them from small files.
 func (r *runner) tidy(ctx context.Context, status *stageStatus) {
-	ticker := time.NewTicker(r.MergeEvery)
+	ticker := time.NewTicker(min(tidyLooks, r.MergeEvery))
 	defer ticker.Stop()
 	trimming := trimming{runner: r}
+	due := mergeDue{every: r.MergeEvery, last: time.Now()}
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case now := <-ticker.C:
+			if !due.at(now, status.in.Load()) {
+				continue
+			}
 		}
 		if r.Embedded {
 			trimming.step(ctx, time.Now())
@@ -438,15 +491,42 @@ func (r *runner) tidy(ctx context.Context, status *stageStatus) {
 	}
 }
 
+// mergeDue says when the lake is to be tidied: after a time, and before when
+// many rows have come and the rush is over.
+type mergeDue struct {
+	every        time.Duration
+	last         time.Time
+	merged, seen int64 // rows at the last merge, and at the last look
+}
+
+// manyRows that are not merged are worth a merge of their own.
+const manyRows = 400_000
+
+func (d *mergeDue) at(now time.Time, rows int64) bool {
+	recent, waiting := rows-d.seen, rows-d.merged
+	d.seen = rows
+	if now.Sub(d.last) < d.every && (waiting < manyRows || recent > waiting/10) {
+		return false
+	}
+	d.last, d.merged = now, rows
+	return true
+}
+
 // group is the consumer group of one stage on one topic.
 func (r *runner) group(name, topic string, status *stageStatus) kafka.GroupConfig {
 	patience := patience{limit: r.Patience}
 	return kafka.GroupConfig{
-		Name: name, Topic: topic, Instance: r.Instance, Interval: 50 * time.Millisecond,
+		Name: name, Topic: topic, Instance: r.Instance, Interval: 50 * time.Millisecond, OnAssign: status.moved,
 		OnError: func(partition int32, err error) {
 			status.trouble(err.Error())
 			r.slog.Error("stage", "stage", name, "topic", topic, "partition", partition, "error", err)
-			if r.Once && patience.over(partition, r.progress.furthest(status.stage, topic, partition), time.Now()) {
+			now, furthest := time.Now(), r.progress.furthest(status.stage, topic, partition)
+			position := furthest
+			if status.stage == "archive" { // what was taken and not written is read again
+				position = r.progress.furthest(durably, topic, partition)
+			}
+			r.progress.fail(status.stage, topic, partition, position, now)
+			if r.Once && patience.over(partition, furthest, now) {
 				r.giveUp(fmt.Errorf("%s/%d does not come any further: %w", name, partition, err))
 			}
 		},

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // progress is how far the stages of this process have come: for each partition
@@ -11,7 +12,18 @@ type progress struct {
 	mu        sync.Mutex
 	positions map[placed]*atomic.Int64
 	best      map[placed]int64 // the furthest that workers before have come
+	failing   map[placed]failed
 }
+
+// failed is a partition whose worker has failed and will be started again.
+type failed struct {
+	position int64
+	at       time.Time
+}
+
+// failedFor is how long a partition counts as this process's after a failure:
+// longer than any pause between two starts. After it another may hold it.
+const failedFor = 30 * time.Second
 
 type placed struct {
 	stage     string
@@ -20,7 +32,7 @@ type placed struct {
 }
 
 func newProgress() *progress {
-	return &progress{positions: map[placed]*atomic.Int64{}, best: map[placed]int64{}}
+	return &progress{positions: map[placed]*atomic.Int64{}, best: map[placed]int64{}, failing: map[placed]failed{}}
 }
 
 // hold begins a partition at an offset; its worker alone stores to the result.
@@ -29,7 +41,9 @@ func (p *progress) hold(stage, topic string, partition int32, offset int64) *ato
 	defer p.mu.Unlock()
 	position := new(atomic.Int64)
 	position.Store(offset)
-	p.positions[placed{stage, topic, partition}] = position
+	at := placed{stage, topic, partition}
+	p.positions[at] = position
+	delete(p.failing, at)
 	return position
 }
 
@@ -44,6 +58,17 @@ func (p *progress) drop(stage, topic string, partition int32) {
 	}
 }
 
+// fail notes that a partition's worker failed having come, for good, to
+// position: what lies above it still counts as not taken.
+func (p *progress) fail(stage, topic string, partition int32, position int64, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at := placed{stage, topic, partition}
+	if _, known := p.best[at]; known && p.positions[at] == nil {
+		p.failing[at] = failed{position, now}
+	}
+}
+
 // furthest is how far a partition has ever come in this process.
 func (p *progress) furthest(stage, topic string, partition int32) int64 {
 	p.mu.Lock()
@@ -55,14 +80,18 @@ func (p *progress) furthest(stage, topic string, partition int32) int64 {
 	return p.best[at]
 }
 
-// lag is how many records below ends the held partitions have not taken.
+// lag is how many records below ends the held partitions have not taken, with
+// those that wait for their worker to be started again.
 func (p *progress) lag(stage, topic string, ends []int64) int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var lag int64
 	for partition, end := range ends {
-		if position := p.positions[placed{stage, topic, int32(partition)}]; position != nil {
+		at := placed{stage, topic, int32(partition)}
+		if position := p.positions[at]; position != nil {
 			lag += max(0, end-position.Load())
+		} else if f, failing := p.failing[at]; failing && time.Since(f.at) < failedFor {
+			lag += max(0, end-f.position)
 		}
 	}
 	return lag

@@ -53,7 +53,7 @@ func (r *Rebuild) Take(topic int, partition int32, offset int64, t *market.Tick,
 		if r.OnTick != nil {
 			r.OnTick(topic, partition, offset, t)
 		}
-		if !clean.Excluded(t.Condition) {
+		if (r.OnBar != nil || r.OnFeature != nil) && !clean.Excluded(t.Condition) {
 			p.builder.Add(t, func(b *market.Bar) { r.closed(p, b) })
 		}
 	}, func(_ int64, reason clean.Reason) {

@@ -12,9 +12,10 @@ import (
 	"tapedeck/pipeline/market"
 )
 
-// edit is a record of the rules topic that acts: a rule under its name, with
-// its deletion as a rule that says so, or the state of the endpoint. What
-// screens note there besides (what was acknowledged or silenced) acts elsewhere.
+// edit is a record of the rules topic that acts: a rule under its name or a
+// group under its key, with its deletion as a record that says so, or the state
+// of the endpoint. What screens note there besides (what was acknowledged or
+// silenced, the statements of saved queries) acts elsewhere.
 type edit struct {
 	key   string
 	value []byte
@@ -61,7 +62,7 @@ func (b *ruleBook) missing(defaults []market.Rule) []market.Rule {
 	n := 0
 	for _, e := range b.edits {
 		switch {
-		case e.key == endpointKey:
+		case e.key == endpointKey || strings.HasPrefix(e.key, market.GroupPrefix):
 		case n < len(defaults) && e.key == defaults[n].Name && string(e.value) == string(market.EncodeRule(&defaults[n])):
 			n++
 		default:
@@ -72,6 +73,20 @@ func (b *ruleBook) missing(defaults []market.Rule) []market.Rule {
 }
 
 func editOfRule(rule market.Rule) edit { return edit{rule.Name, market.EncodeRule(&rule)} }
+
+// editOfGroup is a group's record; without a value it is gone.
+func editOfGroup(key string, value []byte) (edit, error) {
+	g := market.Group{Name: strings.TrimPrefix(key, market.GroupPrefix), Deleted: true}
+	if len(value) > 0 {
+		if err := market.DecodeGroup(value, &g); err != nil {
+			return edit{}, err
+		}
+	}
+	if g.SQL != "" || g.Key() != key || !market.ValidGroup(g.Name) {
+		return edit{}, fmt.Errorf("read group: the key %q is not that of %q", key, g.Name)
+	}
+	return edit{key, market.EncodeGroup(&g)}, nil
+}
 
 func (b *ruleBook) read(ctx context.Context) error {
 	ranges, err := b.log.Offsets(ctx, kafka.Rules)
@@ -95,6 +110,13 @@ func (b *ruleBook) take(records []kafka.Record) error {
 		switch {
 		case key == endpointKey:
 			b.edits = append(b.edits, edit{key, slices.Clone(records[i].Value)})
+			continue
+		case strings.HasPrefix(key, market.GroupPrefix):
+			if e, err := editOfGroup(key, records[i].Value); err == nil {
+				b.edits = append(b.edits, e)
+			} else {
+				b.slog.Error("a group cannot be read and is passed over", "key", key, "offset", records[i].Offset, "error", err)
+			}
 			continue
 		case len(records[i].Value) == 0: // a tombstone
 			if !b.rules[key] {

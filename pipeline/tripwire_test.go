@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"tapedeck/pipeline/alert"
 	"tapedeck/pipeline/feed"
 	"tapedeck/pipeline/kafka"
 	"tapedeck/pipeline/market"
@@ -98,6 +99,9 @@ func (t *tripwire) Quiet(bool)                                   {}
 func (t *tripwire) Bar(*market.Bar, func(*market.Alert))         {}
 func (t *tripwire) Clock(now market.Time, _ func(*market.Alert)) { t.clock.Store(int64(now)) }
 func (t *tripwire) SetPrediction(p *market.Prediction)           { t.told = append(t.told, p.Mean) }
+func (t *tripwire) Costs() []alert.Cost                          { return nil }
+func (t *tripwire) Pendings(int) []alert.Pending                 { return nil }
+func (t *tripwire) SetGroup(string, []string)                    {}
 func (t *tripwire) SetEndpoint(up bool, _ market.Time)           { t.down = !up }
 
 func (t *tripwire) AppendState(dst []byte) []byte {

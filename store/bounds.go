@@ -72,7 +72,7 @@ func joinedTables(from map[string]any) []map[string]any {
 }
 
 func (b bounds) union(o bounds) bounds {
-	u := bounds{from: min(b.from, o.from), to: max(b.to, o.to)}
+	u := bounds{from: min(b.from, o.from), to: max(b.to, o.to), coarse: b.coarse && o.coarse}
 	if b.from == 0 || o.from == 0 {
 		u.from = 0
 	}
@@ -200,6 +200,13 @@ func (b *bounds) compare(op string, column map[string]any, value any, own ownCol
 				b.hour(hoursThat(op, s))
 			}
 		}
+		return
+	}
+	if own.table == lake.Bars && strings.EqualFold(own.named(column), "interval") {
+		v, _ := value.(map[string]any)
+		constant, _ := v["value"].(map[string]any)
+		s, ok := constant["value"].(string)
+		b.coarse = b.coarse || op == "COMPARE_EQUAL" && text(v, "class") == "CONSTANT" && ok && s != market.Second.String()
 		return
 	}
 	isTime, isDate := own.is(column)

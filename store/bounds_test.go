@@ -12,7 +12,7 @@ import (
 	"tapedeck/store/lake"
 )
 
-// barDays is a lake with three symbols' hourly and daily bars of days that
+// barDays is a lake with three symbols' hourly and daily bars, and some of a second, of days that
 // are merged but for the last, which lies in parts.
 func barDays(t testing.TB, days int) *store.DB {
 	log := &memoryLog{}
@@ -33,6 +33,7 @@ func barDays(t testing.TB, days int) *store.DB {
 				}
 				at := day0.Add(time.Duration(d)*24*time.Hour + time.Duration(h)*time.Hour)
 				add(market.Hour, at)
+				add(market.Second, at)
 				if h == 0 {
 					add(market.Day, at)
 				}
@@ -60,11 +61,13 @@ func TestSparedFilesChangeNoAnswer(t *testing.T) {
 			return at.Format("TIMESTAMP '2006-01-02 15:04:05'")
 		case "date":
 			return at.Format("'2006-01-02'")
+		case `"interval"`:
+			return []string{"'1s'", "'1h'", "'1d'", "'1m'"}[random.IntN(4)]
 		}
 		return []string{at.Format("'15'"), "'7'", "'24'", "''", "'1'"}[max(0, random.IntN(12)-7)]
 	}
 	condition := func(qualifier string) (spares, plain string) {
-		kind := []string{"time", "date", "hour"}[random.IntN(3)]
+		kind := []string{"time", "date", "hour", `"interval"`}[random.IntN(4)]
 		column := qualifier + kind
 		blind := column + " || ''"
 		if kind == "time" {
@@ -85,7 +88,7 @@ func TestSparedFilesChangeNoAnswer(t *testing.T) {
 			return column + " " + op + " " + a, blind + " " + op + " " + a
 		}
 	}
-	for range 50 {
+	for range 70 {
 		var spares, plain []string
 		template := []string{
 			"SELECT count(*), sum(close) FROM bars WHERE %s",
@@ -112,6 +115,24 @@ func TestSparedFilesChangeNoAnswer(t *testing.T) {
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%s\n%v, not %v", fmt.Sprintf(template, strings.Join(spares, " AND ")), got, want)
 		}
+	}
+}
+
+// Bars of a second are in the answer of whoever asks for them, also where others
+// have asked for the rest alone.
+func TestSecondsAreThere(t *testing.T) {
+	db := barDays(t, 2)
+	count := func(condition string) string {
+		return fmt.Sprint(query(t, db, "SELECT count(*) FROM bars WHERE "+condition))
+	}
+	for _, interval := range []string{"1h", "1s", "1h"} {
+		asked := count(`"interval" = '` + interval + `'`)
+		if plain := count(`"interval" || '' = '` + interval + `'`); asked != plain || asked == "[[0]]" {
+			t.Errorf("%s: %s rows, not %s", interval, asked, plain)
+		}
+	}
+	if either := count(`"interval" = '1h' OR "interval" = '1s'`); either != count(`"interval" || '' IN ('1h', '1s')`) {
+		t.Errorf("either: %s rows", either)
 	}
 }
 

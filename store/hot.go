@@ -7,8 +7,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/duckdb/duckdb-go/v2"
+	"tapedeck/pipeline/market"
 	"tapedeck/store/lake"
 )
 
@@ -17,13 +19,19 @@ import (
 // loaded once, under a number; a query names the numbers of its snapshot.
 // When most of what was loaded is no longer asked for, a new table begins,
 // and the old one goes with its last query.
+//
+// Of bars, most are of a second and most questions are not: a second hot keeps
+// the others alone, so that a screen's charts need not load them all.
 type hot struct {
 	db    *DB
 	table *lake.Table
+	name  string
+	where string // which of the rows are kept; empty is all
 
 	mu      sync.Mutex
 	number  int // of the next generation
 	current *generation
+	used    time.Time
 }
 
 type generation struct {
@@ -35,10 +43,21 @@ type generation struct {
 }
 
 // maxHot is how many rows are kept in memory; a query over more of them reads
-// the files.
-const maxHot = 500_000
+// the files. maxCoarse counts those of a second, too, which are not kept.
+const (
+	maxHot    = 500_000
+	maxCoarse = 2 * maxHot
+)
 
-func newHot(db *DB, t *lake.Table) *hot { return &hot{db: db, table: t} }
+// coolAfter is how long a table is kept that nobody asks for.
+const coolAfter = time.Minute
+
+func newHot(db *DB, t *lake.Table) *hot { return &hot{db: db, table: t, name: "hot_" + t.Name} }
+
+// newCoarse is without the bars of a second.
+func newCoarse(db *DB, t *lake.Table) *hot {
+	return &hot{db: db, table: t, name: "coarse_" + t.Name, where: ` WHERE "interval" <> ` + quote(market.Second.String())}
+}
 
 // file is one CSV file of a snapshot.
 type file struct {
@@ -58,11 +77,15 @@ func (h *hot) load(ctx context.Context, conn *duckdb.Conn, files []file) (query 
 	for _, f := range files {
 		total += f.rows
 	}
-	if total > maxHot {
+	limit := int64(maxHot)
+	if h.where != "" {
+		limit = maxCoarse
+	}
+	if total > limit {
 		return "", nil, false, nil
 	}
 	g := h.current
-	if g == nil || g.rows > 2*total+200_000 || len(g.numbers) > 2*len(files)+100 {
+	if g == nil || g.rows > 2*total+50_000 || len(g.numbers) > 2*len(files)+100 {
 		if g, err = h.begin(ctx, conn); err != nil {
 			return "", nil, false, err
 		}
@@ -80,6 +103,7 @@ func (h *hot) load(ctx context.Context, conn *duckdb.Conn, files []file) (query 
 		numbers[i] = g.numbers[f.path]
 	}
 	g.uses++
+	h.used = time.Now()
 	done = func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
@@ -97,7 +121,7 @@ func (h *hot) begin(ctx context.Context, conn *duckdb.Conn) (*generation, error)
 		columns = append(columns, name(c.Name)+" "+c.Type)
 	}
 	h.number++
-	g := &generation{name: fmt.Sprintf("memory.main.hot_%s_%d", h.table.Name, h.number), numbers: map[string]int{}}
+	g := &generation{name: fmt.Sprintf("memory.main.%s_%d", h.name, h.number), numbers: map[string]int{}}
 	err := exec(ctx, conn, fmt.Sprintf("CREATE TABLE %s (%s, %s INTEGER, source_ INTEGER)", g.name, strings.Join(columns, ", "), lake.Place))
 	if err != nil {
 		return nil, err
@@ -107,6 +131,16 @@ func (h *hot) begin(ctx context.Context, conn *duckdb.Conn) (*generation, error)
 	}
 	h.current = g
 	return g, nil
+}
+
+// cool frees what nobody has asked for lately.
+func (h *hot) cool(now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if g := h.current; g != nil && g.uses == 0 && now.Sub(h.used) >= coolAfter {
+		h.drop(g)
+		h.current = nil
+	}
 }
 
 // drop frees a generation that nobody uses.
@@ -142,8 +176,8 @@ func (h *hot) insert(ctx context.Context, conn *duckdb.Conn, g *generation, file
 			compression = "zstd"
 		}
 		from := readCSV(h.table, paths, k.topic, compression, ", filename = 'file_'")
-		err := exec(ctx, conn, fmt.Sprintf("INSERT INTO %s SELECT * EXCLUDE (file_), %d + list_position(%s, file_) FROM (%s)",
-			g.name, g.next, list(paths), from))
+		err := exec(ctx, conn, fmt.Sprintf("INSERT INTO %s SELECT * EXCLUDE (file_), %d + list_position(%s, file_) FROM (%s)%s",
+			g.name, g.next, list(paths), from, h.where))
 		if err != nil {
 			return err
 		}

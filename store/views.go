@@ -96,14 +96,18 @@ func (v *views) define(ctx context.Context, conn *duckdb.Conn, s *lake.Snapshot,
 		newest = max(newest, e.Topic)
 	}
 	t := s.Table
-	fresh, err := v.rows(ctx, conn, t, files)
+	h := v.db.hot[t.Name]
+	if b.coarse {
+		h = v.db.coarse
+	}
+	fresh, err := v.rows(ctx, conn, h, files)
 	if err != nil {
 		return err
 	}
 	for i := range tail {
 		tail[i].topic = newest
 	}
-	behind, err := v.rows(ctx, conn, t, tail)
+	behind, err := v.rows(ctx, conn, h, tail)
 	if err != nil {
 		return err
 	}
@@ -115,7 +119,11 @@ func (v *views) define(ctx context.Context, conn *duckdb.Conn, s *lake.Snapshot,
 	}
 	var body string
 	if len(t.Key) == 0 {
-		body = logView(t, s, merged, fresh)
+		settled, mixed, err := v.settled(ctx, conn, s, merged)
+		if err != nil {
+			return err
+		}
+		body = logView(t, s, settled, mixed, fresh)
 	} else {
 		body = keyedView(t, merged, fresh)
 	}
@@ -123,11 +131,11 @@ func (v *views) define(ctx context.Context, conn *duckdb.Conn, s *lake.Snapshot,
 }
 
 // rows are subqueries that together hold the rows of CSV files.
-func (v *views) rows(ctx context.Context, conn *duckdb.Conn, t *lake.Table, files []file) ([]string, error) {
+func (v *views) rows(ctx context.Context, conn *duckdb.Conn, h *hot, files []file) ([]string, error) {
 	if len(files) == 0 {
 		return nil, nil
 	}
-	q, done, ok, err := v.db.hot[t.Name].load(ctx, conn, files)
+	q, done, ok, err := h.load(ctx, conn, files)
 	if err != nil {
 		return nil, err
 	}
@@ -145,18 +153,22 @@ func (v *views) rows(ctx context.Context, conn *duckdb.Conn, t *lake.Table, file
 		if files[0].zstd {
 			compression = "zstd"
 		}
-		queries = append(queries, readCSV(t, paths, topic, compression, ""))
+		queries = append(queries, readCSV(h.table, paths, topic, compression, ""))
 	}
 	slices.Sort(queries)
 	return queries, nil
 }
 
 // logView is a table whose rows are places of the log: merged files up to
-// where the manifest says, and what follows.
-func logView(t *lake.Table, s *lake.Snapshot, merged, fresh []string) string {
+// where the manifest says, and what follows. Of the settled files every row
+// counts; of the mixed ones each row's place tells.
+func logView(t *lake.Table, s *lake.Snapshot, settled, mixed, fresh []string) string {
 	var branches []string
-	if len(merged) > 0 {
-		branches = append(branches, "SELECT "+visible(t)+", date, hour FROM "+readParquet(merged)+
+	if len(settled) > 0 {
+		branches = append(branches, "SELECT "+visible(t)+", date, hour FROM "+readParquet(settled))
+	}
+	if len(mixed) > 0 {
+		branches = append(branches, "SELECT "+visible(t)+", date, hour FROM "+readParquet(mixed)+
 			" WHERE "+mergedFilter(s))
 	}
 	for _, f := range fresh {
@@ -304,4 +316,5 @@ func list(paths []string) string {
 type bounds struct {
 	from, to market.Time // from <= time < to
 	hours    uint32      // of the day, a bit each
+	coarse   bool        // of bars none of a second
 }

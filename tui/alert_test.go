@@ -9,6 +9,7 @@ import (
 
 	tea "charm.land/bubbletea/v2"
 
+	"tapedeck/pipeline/live"
 	"tapedeck/pipeline/market"
 	"tapedeck/tui/chart"
 )
@@ -431,4 +432,19 @@ func BenchmarkAlertBurst(b *testing.B) {
 		m.pane().Update(Tick{m.desk.Now()})
 		m.draw()
 	}
+}
+
+// What waits to fire is above the alerts, as the pipeline says it.
+func TestPendingAlertsAreShown(t *testing.T) {
+	m, d, _ := alertModel(t, 100, 120, 40)
+	seesNot(t, m, "pending")
+	d.board.Status(live.Status{Instance: "a", Stage: "compute", Time: market.At(d.now),
+		Rules: []live.Rule{{Name: "price drop", Revision: 4, Symbols: 90, Pending: 7, Firing: 3, Today: 412, Day: 1, Samples: 1, Each: 61, Planned: 300}},
+		Pending: []live.Pending{{Rule: "price drop", Symbol: "NVDA", Severity: market.Warning, Since: market.At(d.now), Due: market.At(d.now.Add(4 * time.Second))},
+			{Rule: "price drop", Symbol: "KO", Severity: market.Warning, Since: market.At(d.now), Due: market.At(d.now.Add(5 * time.Minute))}}})
+	tick(m)
+	sees(t, m, "7 pending", "● NVDA price drop in 4", "● KO price drop in 5 min")
+	d.board.Status(live.Status{Instance: "a", Stage: "compute", Time: market.At(d.now), Rules: []live.Rule{{Name: "price drop"}}})
+	tick(m)
+	seesNot(t, m, "pending")
 }

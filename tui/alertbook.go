@@ -68,6 +68,8 @@ type alertBook struct {
 	asksWorst  market.Severity
 	asksSymbol map[string]market.Severity // the worst of each symbol, +1
 
+	live rulesLive
+
 	counted, countedNotes int // versions of the book and of the notes that asks is of
 	countedAt             time.Time
 }
@@ -97,6 +99,7 @@ func idOf(a *market.Alert) string { return a.ID + string(rune('0'+a.State)) }
 func (b *alertBook) follow() (began []*alertRow) {
 	b.follows()
 	f := b.desk.Frame
+	b.live.follow(f)
 	if !f.AlertsChanged && b.newest != (transition{}) || len(f.Alerts) == 0 {
 		return nil
 	}

@@ -54,6 +54,9 @@ func (l *alertList) news() int {
 }
 
 func (l *alertList) draw(c *canvas) {
+	if c.height >= 18 {
+		l.desk.alerts.live.draw(c, l.desk)
+	}
 	if len(l.rows) == 0 {
 		l.empty(c)
 		if l.quiet.open {

@@ -21,6 +21,8 @@ const (
 	fetchWithin = 30 * time.Second // for one question to the history
 	retryAfter  = 2 * time.Second
 	gapEvery    = 30 * time.Second // between two attempts to close a gap
+	comingFor   = 15 * time.Second // a chart waits at most for its newest minutes
+	comingEvery = 2 * time.Second  // between two attempts meanwhile
 )
 
 // series is the bars of one symbol and interval that the screen has, from the
@@ -40,6 +42,7 @@ type series struct {
 	retry   time.Time // no question before
 	gap     time.Time // when a gap before the newest bars was last asked for
 
+	opened  time.Time
 	version int // of the store's changes, the last to these bars
 	seen    stamp
 	used    int
@@ -51,6 +54,23 @@ type stamp struct {
 	volume, trades int64
 	last           float64
 	closes         *float32
+}
+
+// coming says whether the newest minutes are on their way, so that a chart of
+// what is there would mislead: a feed brings what was before, or the pipeline
+// is still making bars of it.
+func (b *barStore) coming(s *series) bool {
+	d := b.desk
+	if s.detached || s.interval >= market.Minutes5 || d.Now().Sub(s.opened) > comingFor || d.Replaying() {
+		return false
+	}
+	const recent = 30
+	if n := len(s.bars) - recent; n >= 0 && s.bars[len(s.bars)-1].Time.Sub(s.bars[n].Time) <= 2*recent*s.interval.Length() {
+		return false
+	}
+	return d.Frame.Filling || slices.ContainsFunc(d.Frame.Statuses, func(s live.Status) bool {
+		return s.Stage == "compute" && s.LagAge >= 0.5 && !s.Away(d.Now())
+	})
 }
 
 // busy says whether an answer is under way.
@@ -96,7 +116,7 @@ func (b *barStore) series(symbol string, i market.Interval) *series {
 	s := b.all[key]
 	if s == nil {
 		b.forget()
-		s = &series{symbol: symbol, interval: i}
+		s = &series{symbol: symbol, interval: i, opened: b.desk.Now()}
 		b.all[key] = s
 	}
 	b.clock++
@@ -320,9 +340,12 @@ func (b *barStore) follow(s *series) {
 	}
 	b.changed(s)
 	if n := len(s.bars); n > 0 {
-		length := s.interval.Length()
+		length, every := s.interval.Length(), gapEvery
+		if b.coming(s) {
+			every = comingEvery
+		}
 		if s.loaded && s.interval < market.Day && fresh[0].Time.Sub(s.bars[n-1].Time) > length && !s.busy() &&
-			b.desk.Now().Sub(s.gap) > gapEvery && b.desk.Data.History != nil {
+			b.desk.Now().Sub(s.gap) > every && b.desk.Data.History != nil {
 			s.gap = b.desk.Now()
 			b.ask(s, askNewer, s.bars[n-1].Time+1)
 		}

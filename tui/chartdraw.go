@@ -28,7 +28,7 @@ func (v *chartView) View(w, h int) string {
 	}
 	p := v.picture(s, w-1, max(c.left()-1, 1))
 	v.legend(c, s, p)
-	if p.layout.Columns == 0 {
+	if p.layout.Columns == 0 || d.bars.coming(s) {
 		v.empty(c, s)
 	} else {
 		c.block(p.text)
@@ -45,6 +45,8 @@ func (v *chartView) empty(c *canvas, s *series) {
 	c.end()
 	c.gap(1)
 	switch {
+	case v.desk.bars.coming(s):
+		c.muted("the history of " + s.symbol + " is coming in …")
 	case s.busy() || !s.loaded && s.why == "":
 		c.muted("loading the " + s.interval.String() + " bars of " + s.symbol + " …")
 	case s.why != "":

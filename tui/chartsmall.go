@@ -47,7 +47,8 @@ func (s *smallChart) draw(c *canvas, symbol string, w, h int, axes bool) {
 	if h < 1 {
 		return
 	}
-	if x == nil || len(x.bars) == 0 {
+	coming := x != nil && d.bars.coming(x)
+	if x == nil || len(x.bars) == 0 || coming {
 		if h > 2 {
 			c.end()
 		}
@@ -55,6 +56,8 @@ func (s *smallChart) draw(c *canvas, symbol string, w, h int, axes bool) {
 		switch {
 		case symbol == "":
 			c.muted("no symbol is selected")
+		case coming:
+			c.muted(symbol + " · its history is coming in …")
 		case x == nil || x.busy() || !x.loaded && x.why == "":
 			c.muted(symbol + " · loading …")
 		case x.why != "":

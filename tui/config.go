@@ -120,6 +120,7 @@ type Data struct {
 	Alerts      Alerts
 	Rules       Rules
 	SQL         SQL
+	Queries     Queries // that analysts share; nil: none are
 	// Company names a symbol and its sector; both may be "". Nil knows none.
 	Company func(symbol string) (name, sector string)
 	// Calendar of the symbol's exchange; nil is NYSE for all.
@@ -156,9 +157,10 @@ type Pipeline interface {
 
 // PipelineState says whether the pipeline lives.
 type PipelineState struct {
-	Running bool
-	Screens int    // attached to it, this one among them; 0 is unknown
-	Text    string // trouble in words: "the pipeline ended and is being started again"
-	Source  string // "simulated", "replay of ticks.csv.gz ×10"; "" takes the feed's own words
-	Cost    string // what it costs: "$0.09 an hour · $66.20 a month"; "" is unknown
+	Running  bool
+	Starting bool   // it is on its way, and nothing is wrong
+	Screens  int    // attached to it, this one among them; 0 is unknown
+	Text     string // trouble in words: "the pipeline ended and is being started again"
+	Source   string // "simulated", "replay of ticks.csv.gz ×10"; "" takes the feed's own words
+	Cost     string // what it costs: "$0.09 an hour · $66.20 a month"; "" is unknown
 }

@@ -58,8 +58,8 @@ func (m *Model) below(w int) []string {
 		c := newCanvas(m.desk.Theme, w, 1)
 		c.gap(1)
 		for i, part := range hint {
-			if !c.fits(part) {
-				break
+			if i%2 == 1 && !c.fits(part+strings.TrimRight(hint[i+1], " ")) {
+				break // a key comes with its word or not at all
 			}
 			ink := c.on(Muted)
 			if i%2 == 1 {

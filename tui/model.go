@@ -33,6 +33,7 @@ type Model struct {
 	light   bool
 
 	content   string    // as drawn last
+	typed     bool      // a key changed what is shown
 	quietFrom time.Time // when something last moved
 	second    int64     // of the clock as drawn
 	saving    bool
@@ -336,7 +337,7 @@ func (m *Model) open(o Open) tea.Cmd {
 
 // key routes one key: an overlay first, then the root's own actions, then the view.
 func (m *Model) key(k tea.Key) tea.Cmd {
-	m.desk.dirty = true
+	m.desk.dirty, m.typed = true, true
 	texter, ok := m.pane().(Texter)
 	text := m.command.open || ok && texter.TextFocus() && !m.help.open && !m.quit.open
 	f := commandFocus
@@ -432,7 +433,7 @@ func (m *Model) cancel() tea.Cmd {
 }
 
 func (m *Model) paste(p tea.PasteMsg) tea.Cmd {
-	m.desk.dirty = true
+	m.desk.dirty, m.typed = true, true
 	switch {
 	case m.command.open:
 		m.command.paste(p.Content)
@@ -444,7 +445,7 @@ func (m *Model) paste(p tea.PasteMsg) tea.Cmd {
 }
 
 func (m *Model) wheel(w tea.MouseWheelMsg) tea.Cmd {
-	m.desk.dirty = true
+	m.desk.dirty, m.typed = true, true
 	a := MoveDown
 	if w.Button == tea.MouseWheelUp {
 		a = MoveUp
@@ -458,7 +459,7 @@ func (m *Model) wheel(w tea.MouseWheelMsg) tea.Cmd {
 
 // click gives the view a click in its own coordinates.
 func (m *Model) click(c tea.MouseClickMsg) tea.Cmd {
-	m.desk.dirty = true
+	m.desk.dirty, m.typed = true, true
 	if m.help.open || m.quit.open || m.command.open || c.Button != tea.MouseLeft {
 		return nil
 	}

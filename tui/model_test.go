@@ -300,6 +300,57 @@ func TestTroubleStandsInTheHeader(t *testing.T) {
 	}
 }
 
+// TestTheFirstSeconds: what is on its way is no trouble, ticks of before are no
+// replay, and the cursor waits on top until the list has found its order.
+func TestTheFirstSeconds(t *testing.T) {
+	head := func(m *Model) string { return strings.SplitN(shown(t, m), "\n", 2)[0] }
+	d := newDemo(50, demoNow)
+	m := New(Config{Version: "test", ColorMode: TrueColor, Environ: []string{"TERM=xterm-256color"}}, d.data())
+	resize(m, 120, 40)
+	m.pipelineIs(PipelineState{Starting: true})
+	m.sample()
+	if s := head(m); !strings.Contains(s, "the pipeline is starting") || strings.Contains(s, "not running") {
+		t.Errorf("before the pipeline runs the header says %q", s)
+	}
+	m.pipelineIs(PipelineState{Running: true})
+	first := ""
+	for range 6 { // two months ago, and another order each time
+		var batch []market.Tick
+		for i, c := range d.names {
+			d.price[i] *= 1 + d.random.NormFloat64()*0.05
+			batch = append(batch, market.Tick{Symbol: c.Symbol, Time: market.At(d.now).Add(-60 * 24 * time.Hour), Price: cents(d.price[i]), Size: 100, Source: "sim", Received: market.At(d.now), Backfill: true})
+		}
+		d.board.Ticks(batch...)
+		d.now = d.now.Add(900 * time.Millisecond)
+		m.sample()
+		if s := head(m); !strings.Contains(s, "history is coming in") || !strings.Contains(s, "14:30") || strings.Contains(s, "2026-09") {
+			t.Fatalf("while history comes in the header says %q", s)
+		}
+		list := m.views[0].pane.(*board).watch
+		if m.desk.Symbol != m.desk.Frame.Quotes[list.order[0]].Symbol {
+			t.Fatal("the cursor is not on top")
+		}
+		first = m.desk.Symbol
+	}
+	for range 20 {
+		d.now = d.now.Add(time.Second)
+		d.ticks()
+		m.sample()
+	}
+	settled := m.desk.Symbol
+	for range 20 {
+		d.now = d.now.Add(time.Second)
+		for i := range d.price {
+			d.price[i] *= 1 + d.random.NormFloat64()*0.05
+		}
+		d.ticks()
+		m.sample()
+	}
+	if m.desk.Symbol != settled {
+		t.Errorf("the cursor went from %s to %s by itself, %s before", settled, m.desk.Symbol, first)
+	}
+}
+
 func TestClosedMarketIsCalm(t *testing.T) {
 	m, d := demoModel(t, 5, 120, 40)
 	d.now = time.Date(2026, 11, 21, 15, 0, 0, 0, time.UTC) // a Saturday

@@ -141,15 +141,14 @@ func (p *modelRecord) take(m modelRecordIs) {
 var symbolColumns = [...]struct {
 	name  string
 	width int
-	role  func(v float64) Role
 	of    func(*Tally) float64
 	text  func(v float64) string
 }{
-	{"skill %", 10, func(v float64) Role { return Direction(v) }, (*Tally).skill, func(v float64) string { return signed(v*100, 1) }},
-	{"direction %", 13, nil, (*Tally).direction, func(v float64) string { return strconv.FormatFloat(v*100, 'f', 1, 64) }},
-	{"inside 80 %", 13, nil, (*Tally).inside, func(v float64) string { return strconv.FormatFloat(v*100, 'f', 1, 64) }},
-	{"error bp", 10, nil, (*Tally).rmse, func(v float64) string { return strconv.FormatFloat(v, 'f', 1, 64) }},
-	{"forecasts", 11, nil, func(t *Tally) float64 { return float64(t.N) }, func(v float64) string { return integer(int64(v)) }},
+	{"skill %", 10, (*Tally).skill, func(v float64) string { return signed(v*100, 1) }},
+	{"direction %", 13, (*Tally).direction, func(v float64) string { return strconv.FormatFloat(v*100, 'f', 1, 64) }},
+	{"inside 80 %", 13, (*Tally).inside, func(v float64) string { return strconv.FormatFloat(v*100, 'f', 1, 64) }},
+	{"error bp", 10, (*Tally).rmse, func(v float64) string { return strconv.FormatFloat(v, 'f', 1, 64) }},
+	{"forecasts", 11, func(t *Tally) float64 { return float64(t.N) }, func(v float64) string { return integer(int64(v)) }},
 }
 
 // order sorts the symbols by the chosen column, the largest first, unknown last.
@@ -453,15 +452,12 @@ func (p *modelRecord) table(c *canvas) {
 		c.cell(c.bold(Text), s.Symbol, 8)
 		for k := range symbolColumns {
 			x := &symbolColumns[k]
-			v, role := x.of(&s.Tally), Text
+			v := x.of(&s.Tally)
 			if math.IsNaN(v) {
 				c.number(c.on(Muted), "–", x.width)
 				continue
 			}
-			if x.role != nil {
-				role = x.role(v)
-			}
-			c.number(c.on(role), x.text(v), x.width)
+			c.number(c.on(Text), x.text(v), x.width)
 		}
 		c.end()
 		c.set(Plain)

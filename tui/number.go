@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tapedeck/pipeline/market"
+	"tapedeck/tui/chart"
 )
 
 // price with fixed decimals and grouped thousands; "–" where there is none.
@@ -15,7 +16,7 @@ func price(v float64, decimals uint8) string {
 	if v == 0 || v-v != 0 {
 		return "–"
 	}
-	return group(strconv.FormatFloat(v, 'f', int(decimals), 64))
+	return chart.Group(strconv.FormatFloat(v, 'f', int(decimals), 64))
 }
 
 // priceWithin is price in at most n cells: decimals go before the number does.
@@ -35,34 +36,8 @@ func priceWithin(v float64, decimals uint8, n int) string {
 	}
 }
 
-// group puts a comma between thousands.
-func group(s string) string {
-	start, end := 0, len(s)
-	if end > 0 && (s[0] == '-' || s[0] == '+') {
-		start = 1
-	}
-	for i := range s {
-		if s[i] == '.' {
-			end = i
-			break
-		}
-	}
-	if end-start <= 3 {
-		return s
-	}
-	out := make([]byte, 0, len(s)+4)
-	out = append(out, s[:start]...)
-	for i := start; i < end; i++ {
-		if i > start && (end-i)%3 == 0 {
-			out = append(out, ',')
-		}
-		out = append(out, s[i])
-	}
-	return string(append(out, s[end:]...))
-}
-
 // integer with grouped thousands.
-func integer(n int64) string { return group(strconv.FormatInt(n, 10)) }
+func integer(n int64) string { return chart.Group(strconv.FormatInt(n, 10)) }
 
 // signed has always a sign, and none where it rounds to zero.
 func signed(v float64, decimals int) string {
@@ -80,9 +55,9 @@ func signed(v float64, decimals int) string {
 	case zero:
 		return s
 	case v < 0:
-		return "-" + group(s)
+		return "-" + chart.Group(s)
 	}
-	return "+" + group(s)
+	return "+" + chart.Group(s)
 }
 
 // shares in at most five cells: 912, 9.1k, 912k, 48.2M, 1.2B.
@@ -113,7 +88,7 @@ func perSecond(v float64) string {
 	case v < 9.95:
 		return strconv.FormatFloat(v, 'f', 1, 64)
 	case v < 99_999.5:
-		return group(strconv.FormatFloat(v, 'f', 0, 64))
+		return chart.Group(strconv.FormatFloat(v, 'f', 0, 64))
 	}
 	return shares(int64(v))
 }
@@ -169,9 +144,9 @@ func value(v float64) string {
 	}
 	switch a := math.Abs(v); {
 	case a >= 1000 || v == math.Trunc(v):
-		return group(strconv.FormatFloat(v, 'f', 0, 64))
+		return chart.Group(strconv.FormatFloat(v, 'f', 0, 64))
 	case a >= 1:
-		return group(strconv.FormatFloat(v, 'f', 2, 64))
+		return chart.Group(strconv.FormatFloat(v, 'f', 2, 64))
 	}
 	return strconv.FormatFloat(v, 'g', 3, 64)
 }

@@ -62,6 +62,7 @@ type Desk struct {
 	State    *State          // what survives; call Dirty after a change
 
 	Cost          string // of the pipeline; "" is unknown
+	starting      bool   // the pipeline is on its way
 	Width, Height int
 
 	viewNames  []string // views that exist
@@ -130,7 +131,7 @@ func (d *Desk) Clock() market.Time {
 // Replaying says whether what arrives is older than ten minutes or from the future.
 func (d *Desk) Replaying() bool {
 	f := d.Frame
-	if f.Newest == 0 || f.Now.Sub(f.Arrived) > time.Minute {
+	if f.Newest == 0 || f.Filling || f.Now.Sub(f.Arrived) > time.Minute {
 		return false
 	}
 	away := f.Now.Sub(f.Newest.Std())

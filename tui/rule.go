@@ -16,7 +16,8 @@ import (
 type Rules interface {
 	// List is the rules that stand, disabled ones too.
 	List(ctx context.Context) ([]market.Rule, error)
-	// Costs is what each rule adds to a tick, by name, as measured here. It may
+	// Costs is what each rule adds to a tick, by name, as measured here; shown
+	// until the pipeline says what an evaluation takes there. It may
 	// take a moment: it is called from a command.
 	Costs(rules []market.Rule) map[string]time.Duration
 	// Check says what is wrong with a rule; nil is nothing.

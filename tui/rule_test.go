@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tapedeck/pipeline/live"
 	"tapedeck/pipeline/market"
 )
 
@@ -208,6 +209,25 @@ func TestGoldenRules(t *testing.T) {
 				s.do(m)
 				golden(t, name, shown(t, m))
 			})
+		}
+	}
+}
+
+// How the rules do is what the pipeline says, where it says something.
+func TestRulesShowWhatThePipelineSays(t *testing.T) {
+	m, d := demoModel(t, 200, 80, 40)
+	m.desk.Data.Rules = demoRules()
+	d.board.Status(live.Status{Instance: "a", Stage: "compute", Time: market.At(d.now),
+		Rules: []live.Rule{{Name: "price drop", Revision: 4, Symbols: 90, Pending: 7, Firing: 3, Today: 412, Samples: 1, Each: 61, Planned: 300}}})
+	m.desk.Data.Board.Snapshot(m.desk.Frame)
+	m.desk.alerts.follow()
+	answer(m, m.open(Open{View: "rules"}))
+	hit(m, "j")
+	settled(m)
+	text := shown(t, m)
+	for _, want := range []string{"412", "61", "fires for 3, waits for 7, 20 % of the planned 300 ns"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
 		}
 	}
 }

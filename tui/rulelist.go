@@ -2,6 +2,7 @@ package tui
 
 import (
 	"strings"
+	"time"
 
 	"tapedeck/pipeline/market"
 )
@@ -63,7 +64,7 @@ func (v *ruleView) listPane(w, h int) string {
 	}
 	c.number(c.on(Muted), "today", 6)
 	if costs {
-		c.number(c.on(Muted), "ns/tick", 8)
+		c.number(c.on(Muted), "ns each", 8)
 	}
 	if edited {
 		c.gap(2)
@@ -86,7 +87,7 @@ func (v *ruleView) listPane(w, h int) string {
 		c.cell(c.on(Text), oneLine(r.When), c.room()-1)
 		c.end()
 		c.gap(1)
-		c.cell(c.on(Muted), strings.Join(notEmpty(r.Description, r.Note, v.editedBy(r)), " · "), c.room()-1)
+		c.cell(c.on(Muted), strings.Join(notEmpty(v.standing(r), r.Description, r.Note, v.editedBy(r)), " · "), c.room()-1)
 	}
 	return c.String()
 }
@@ -118,6 +119,25 @@ func (v *ruleView) editedBy(r *market.Rule) string {
 		return r.EditedBy
 	}
 	return r.EditedBy + ", " + span(v.desk.Now().Sub(r.Edited.Std())) + " ago"
+}
+
+// standing says for how many symbols a rule fires and waits now, and what part
+// its evaluations take of what is planned for them.
+func (v *ruleView) standing(r *market.Rule) string {
+	now, known := v.desk.alerts.live.rules[r.Name]
+	if !known || r.Disabled {
+		return ""
+	}
+	text := "fires for " + plainNumber(now.Firing)
+	if now.Pending > 0 {
+		text += ", waits for " + plainNumber(now.Pending)
+	}
+	if now.Paused != "" {
+		text = "not evaluated: " + now.Paused
+	} else if now.Each > 0 && now.Planned > 0 {
+		text += ", " + plainNumber(int(100*now.Each/now.Planned+0.5)) + " % of the planned " + plainNumber(int(now.Planned)) + " ns"
+	}
+	return text
 }
 
 func watches(r *market.Rule) string {
@@ -179,7 +199,11 @@ func (v *ruleView) listRow(c *canvas, row *ruleRow, selected bool, name int, whe
 	c.number(text, today, 6)
 	if costs {
 		cost := "–"
-		if each := v.costs[r.Name]; each > 0 && row.form == nil {
+		each := v.costs[r.Name]
+		if now := v.desk.alerts.live.rules[r.Name]; now.Each > 0 && now.Revision == r.Revision {
+			each = time.Duration(now.Each)
+		}
+		if each > 0 && row.form == nil {
 			cost = plainNumber(int(each.Nanoseconds()))
 		}
 		c.number(c.on(Muted), cost, 8)

@@ -225,6 +225,9 @@ func (v *ruleView) tick(now time.Time) tea.Cmd {
 		var whole bool
 		v.today, whole = v.desk.alerts.today()
 		v.least, v.counted = !whole, now
+		for name, r := range v.desk.alerts.live.rules { // the pipeline knows it of the whole day
+			v.today[name], v.least = int(r.Today), false
+		}
 	}
 	var cmds []tea.Cmd
 	if v.request == 0 && now.Sub(v.listed) > rulesEvery {

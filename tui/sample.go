@@ -66,10 +66,11 @@ func (m *Model) sample() tea.Cmd {
 }
 
 // View draws when something changed and the terminal has taken the last
-// frame: one frame in flight, so that a slow line never fills up.
+// frame: one frame in flight, so that a slow line never fills up. What a key
+// did goes out behind it, once, without waiting for the terminal's answer.
 func (m *Model) View() tea.View {
-	if m.desk.dirty && (m.line == nil || !m.line.busy()) {
-		m.desk.dirty = false
+	if m.desk.dirty && (m.line == nil || !m.line.busy() || m.typed && m.line.spare()) {
+		m.desk.dirty, m.typed = false, false
 		m.content = m.draw()
 	}
 	v := tea.NewView(m.content)
@@ -95,7 +96,7 @@ func (m *Model) askPipeline() tea.Cmd {
 
 func (m *Model) pipelineIs(s PipelineState) tea.Cmd {
 	if s != m.state {
-		m.state, m.desk.Cost, m.desk.dirty = s, s.Cost, true
+		m.state, m.desk.Cost, m.desk.starting, m.desk.dirty = s, s.Cost, s.Starting, true
 	}
 	return tea.Tick(pipelineAsks, func(time.Time) tea.Msg { return pipelineDue{} })
 }
@@ -121,6 +122,9 @@ func (m *Model) whileAway() {
 func (m *Model) trouble() (string, live.Level) {
 	if m.state.Text != "" {
 		return m.state.Text, live.Trouble
+	}
+	if m.state.Starting {
+		return "", live.OK
 	}
 	if m.desk.Data.Pipeline != nil && !m.state.Running && m.state != (PipelineState{}) {
 		return "the pipeline is not running: nothing is recorded", live.Failed
@@ -174,8 +178,13 @@ func (d *Desk) Source() string {
 // market is calm, never stale.
 func (d *Desk) freshness() (string, Role) {
 	f := d.Frame
-	if f.Newest == 0 {
+	if f.Newest == 0 && d.starting {
+		return "the pipeline is starting …", Muted
+	} else if f.Newest == 0 {
 		return "waiting for the first tick", Muted
+	}
+	if f.Filling {
+		return d.filling(), Muted
 	}
 	quiet := f.Now.Sub(f.Arrived)
 	calendar := d.Calendar(d.Symbol)
@@ -195,6 +204,18 @@ func (d *Desk) freshness() (string, Role) {
 		return span(f.Ages.P50), Muted
 	}
 	return span(quiet), Muted
+}
+
+// filling is what a feed that brings what was before says of it.
+func (d *Desk) filling() string {
+	for i := range d.Frame.Statuses {
+		for k := range d.Frame.Statuses[i].Feeds {
+			if f := &d.Frame.Statuses[i].Feeds[k]; f.Level == live.Working && f.Text != "" {
+				return f.Text
+			}
+		}
+	}
+	return "history is coming in"
 }
 
 func (d *Desk) opens(c *market.Calendar, t market.Time) string {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+
+	"tapedeck/pipeline/market"
 )
 
 // fakeSQL answers every statement with the same rows, in pages.
@@ -352,6 +354,76 @@ func TestSQLHistoryAndSavedQueries(t *testing.T) {
 	}
 	if err := v.savedQueries().Save("../evil", "x"); err == nil {
 		t.Error("a path is taken for a name")
+	}
+}
+
+// sharing is what two analysts share.
+type sharing struct {
+	all map[string]SharedQuery
+	by  string
+}
+
+func (s *sharing) Shared() (all []SharedQuery) {
+	for _, q := range s.all {
+		all = append(all, q)
+	}
+	return all
+}
+
+func (s *sharing) Share(_ context.Context, name, statement string) error {
+	s.all[name] = SharedQuery{Name: name, Statement: statement, By: s.by, At: market.At(demoNow), Before: s.all[name].By}
+	return nil
+}
+
+func (s *sharing) Unshare(_ context.Context, name string) error {
+	delete(s.all, name)
+	return nil
+}
+
+func TestSQLQueriesAreShared(t *testing.T) {
+	m, v := sqlModel(t, minutes(4), 120, 40)
+	q := &sharing{map[string]SharedQuery{"gaps": {Name: "gaps", Statement: "select 1 as gap", By: "ben", At: market.At(demoNow), Before: "carol"}}, "ann"}
+	m.desk.Data.Queries = q
+	command := func(text string) {
+		if v.writing {
+			hit(m, "esc")
+		}
+		hit(m, ":")
+		typed(m, text)
+		hit(m, "enter")
+	}
+	command("open gaps")
+	if got := v.tab().editor.String(); got != "select 1 as gap" {
+		t.Errorf("the shared query opens as %q", got)
+	}
+	if said := m.desk.said.text; !strings.Contains(said, "shared by ben") || !strings.Contains(said, "before that by carol") {
+		t.Errorf("of who changed it is said: %q", said)
+	}
+	v.tab().editor = newEditor("select 2 as gap")
+	command("share gaps")
+	if got := q.all["gaps"]; got.Statement != "select 2 as gap" || got.By != "ann" || got.Before != "ben" {
+		t.Errorf("shared is %+v", got)
+	}
+	// One's own goes before what is shared by the same name; the list has both.
+	v.tab().editor = newEditor("select 3 as own")
+	command("save gaps")
+	hit(m, "n")
+	command("open gaps")
+	if got := v.tab().editor.String(); got != "select 3 as own" {
+		t.Errorf("one's own query opens as %q", got)
+	}
+	hit(m, "o")
+	if v.pick == nil || len(v.pick.all) != 2 {
+		t.Fatalf("the list of queries: %+v", v.pick)
+	}
+	typed(m, "ann")
+	hit(m, "enter")
+	if got := v.tab().editor.String(); got != "select 2 as gap" {
+		t.Errorf("the shared query of the list opens as %q", got)
+	}
+	command("unshare gaps")
+	if len(q.all) != 0 {
+		t.Error("it is still shared")
 	}
 }
 

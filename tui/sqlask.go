@@ -102,9 +102,11 @@ func (v *sqlView) verb(a ask) tea.Cmd {
 		if name == "" {
 			return v.askNames()
 		}
-		return v.openSaved(name)
+		return v.openNamed(name)
 	case "forget":
 		return func() tea.Msg { return sqlSaved{name: name, deleted: true, err: q.Delete(name)} }
+	case "share", "unshare":
+		return v.share(name, a.verb == "unshare")
 	case "export":
 		t := v.tab()
 		if t.grid == nil || t.result.statement == "" {
@@ -143,14 +145,6 @@ func (v *sqlView) use(engine string) {
 	v.desk.Say(Muted, "asked from now on: "+e.Engine())
 }
 
-func (v *sqlView) openSaved(name string) tea.Cmd {
-	q := v.savedQueries()
-	return func() tea.Msg {
-		text, err := q.Open(name)
-		return sqlNames{name: name, open: text, err: err}
-	}
-}
-
 func (v *sqlView) saved(msg sqlSaved) {
 	switch {
 	case msg.err != nil:
@@ -179,7 +173,7 @@ func (v *sqlView) named(msg sqlNames) {
 			v.desk.Say(Muted, "no query is saved yet: :save NAME saves this one")
 			return
 		}
-		v.pick = newPicker("saved", msg.names, func(name string) tea.Cmd { return v.openSaved(name) })
+		v.pick = newPicker("saved", msg.names, func(name string) tea.Cmd { return v.openNamed(name) })
 		return
 	}
 	// An editor that holds something else keeps it: the query gets its own.
@@ -192,13 +186,16 @@ func (v *sqlView) named(msg sqlNames) {
 	t.editor.move(0)
 	v.writing = false
 	v.desk.Keep()
+	if msg.shared != nil {
+		v.desk.Say(Muted, msg.shared.said(v.desk))
+	}
 }
 
 func (v *sqlView) askNames() tea.Cmd {
-	q := v.savedQueries()
+	q, shared := v.savedQueries(), v.sharedNames()
 	return func() tea.Msg {
 		names, err := q.Names()
-		return sqlNames{names: names, err: err}
+		return sqlNames{names: append(shared, names...), err: err}
 	}
 }
 

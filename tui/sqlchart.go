@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tapedeck/tui/chart"
 )
 
 // sqlChart draws a result with a time column: one column of figures over
@@ -205,7 +207,7 @@ func (c *sqlChart) draw(cv *canvas, head SQLHead, high int) {
 	labels := make([]string, len(ticks))
 	gutter := 0
 	for i, v := range ticks {
-		labels[i] = group(strconv.FormatFloat(v, 'f', decimals, 64))
+		labels[i] = chart.Group(strconv.FormatFloat(v, 'f', decimals, 64))
 		if c.percent {
 			labels[i] = signed(v, decimals) + "%"
 		}

@@ -334,7 +334,7 @@ func (v *sqlView) drawEmpty(c *canvas) {
 		{"r", "runs the query, also ctrl-j while you write, or ; then enter"},
 		{"c", "then draws the result, where it has a time"},
 		{"e", "writes: tab completes, ctrl-r finds what was run before"},
-		{"o", "opens what :save NAME has saved; $names in it are asked for"},
+		{"o", "opens what :save or :share NAME has kept; $names in it are asked for"},
 		{"n", "another query beside this one, m goes from one to the next"},
 	} {
 		c.gap(3)

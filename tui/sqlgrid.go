@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	tea "charm.land/bubbletea/v2"
+
+	"tapedeck/tui/chart"
 )
 
 // sqlRows are the rows of an answer that are kept: at most maxSQLRows, and at
@@ -224,7 +226,7 @@ func (g *sqlGrid) text(row, i int) string {
 	c := &g.columns[i]
 	switch c.class {
 	case classInteger:
-		return group(string(raw))
+		return chart.Group(string(raw))
 	case classReal:
 		v, err := strconv.ParseFloat(string(raw), 64)
 		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
@@ -233,7 +235,7 @@ func (g *sqlGrid) text(row, i int) string {
 		if a := math.Abs(v); a != 0 && (a >= 1e15 || a < 0.5*math.Pow10(-c.decimals)) {
 			return strconv.FormatFloat(v, 'g', 4, 64)
 		}
-		return group(strconv.FormatFloat(v, 'f', c.decimals, 64))
+		return chart.Group(strconv.FormatFloat(v, 'f', c.decimals, 64))
 	case classTime:
 		if len(raw) > c.trim && zeroTail(raw) >= c.trim {
 			raw = raw[:len(raw)-c.trim]

@@ -222,6 +222,8 @@ func (v *sqlView) Update(msg tea.Msg) tea.Cmd {
 		}
 	case sqlSaved:
 		v.saved(msg)
+	case sqlShared:
+		v.shared(msg)
 	case sqlNames:
 		v.named(msg)
 	case sqlBegan:
@@ -276,6 +278,8 @@ type (
 		open  string // the text of the one that was asked for
 		name  string
 		err   error
+
+		shared *SharedQuery // open is its text
 	}
 )
 

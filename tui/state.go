@@ -111,6 +111,24 @@ func LoadState(path string) (*State, error) {
 	return &s, nil
 }
 
+// ReadWatchlists are the lists that a state file keeps; a file that is missing
+// keeps none. It changes nothing.
+func ReadWatchlists(path string) ([]Watchlist, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var s State
+	if err == nil {
+		err = json.Unmarshal(data, &s)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the watchlists of a screen: %w", err)
+	}
+	s.clean()
+	return s.Lists, nil
+}
+
 // clean keeps a hand-edited file within bounds.
 func (s *State) clean() {
 	valid := func(symbols []string) []string {

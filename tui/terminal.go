@@ -4,25 +4,27 @@ import (
 	"bytes"
 	"io"
 	"os"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // terminal stands between Bubble Tea and the terminal. Writing, it asks for a
-// sign of life after each frame, so that no second frame is sent into a line
-// that has not taken the first. Reading, it takes the answer out again and
-// rejoins escape sequences that were torn on the way.
+// sign of life after each frame, so that a second frame is sent only when the
+// line has taken the first; one that a key asked for may follow at once.
+// Reading, it takes the answers out again and rejoins escape sequences that
+// were torn on the way.
 type terminal struct {
 	in  *os.File
 	out *os.File
 
-	waiting  atomic.Int64 // when the unanswered question was asked, in ns; 0 is none
-	trip     atomic.Int64 // smoothed round trip in ns; 0 before the first answer
-	silent   atomic.Int32 // questions in a row that nobody answered
-	hushed   atomic.Bool
-	written  atomic.Int64 // bytes
+	mu     sync.Mutex
+	asked  []time.Time   // of the questions that wait for an answer, oldest first
+	trip   time.Duration // smoothed round trip; 0 before the first answer
+	silent int           // times in a row that an answer was given up
+	hushed bool
+
 	now      func() time.Time
 	answered func() // an answer has come
 	more     func(time.Duration) bool
@@ -34,7 +36,10 @@ const (
 
 	tearing      = 200 * time.Millisecond // longest gap within a torn sequence
 	answerLost   = 3 * time.Second        // after which an answer is not waited for any more
-	silentAtMost = 3                      // unanswered questions, after which none is asked
+	firstAnswer  = answerLost / 10        // the same of a terminal that has never answered, the first time
+	longestLost  = 30 * time.Second       // between frames into a line that is dead
+	silentAtMost = 3                      // questions that a terminal never answered, after which none is asked
+	inFlight     = 2                      // questions at once: of a frame, and of a key's
 
 	// escapeKey is the escape key in a form that cannot be the beginning of
 	// something else (kitty's keyboard protocol).
@@ -84,53 +89,95 @@ func (o output) ReadFrom(r io.Reader) (int64, error) {
 
 func (i input) Read(p []byte) (int, error) { return i.t.read(i.File, p) }
 
-// write sends a frame and asks for an answer, unless one is awaited.
+// write sends a frame and asks for an answer, unless enough are awaited.
 func (t *terminal) write(w io.Writer, p []byte) (int, error) {
-	ask := !t.hushed.Load() && t.silent.Load() < silentAtMost && t.waiting.Load() == 0 && !bytes.Contains(p, []byte(leaveScreen))
+	ask := !bytes.Contains(p, []byte(leaveScreen)) && t.ask()
 	if ask {
-		t.waiting.Store(t.now().UnixNano())
 		p = append(p[:len(p):len(p)], statusRequest...)
 	}
 	n, err := w.Write(p)
-	t.written.Add(int64(n))
 	if ask {
 		n -= len(statusRequest)
 	}
 	return max(n, 0), err
 }
 
-// busy says whether the line has not taken the last frame yet.
-func (t *terminal) busy() bool {
-	since := t.waiting.Load()
-	if since == 0 {
+// ask notes a question, and says whether one is to be asked.
+func (t *terminal) ask() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.hushed || len(t.asked) >= inFlight || t.trip == 0 && t.silent >= silentAtMost {
 		return false
 	}
-	patience := answerLost
-	if t.trip.Load() == 0 {
-		patience /= 10 // a terminal that has never answered may never do
+	t.asked = append(t.asked, t.now())
+	return true
+}
+
+// busy says whether the line has not taken the last frame yet.
+func (t *terminal) busy() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.asked) == 0 {
+		return false
 	}
-	if t.now().Sub(time.Unix(0, since)) < patience {
+	if t.now().Sub(t.asked[len(t.asked)-1]) < t.patience() {
 		return true
 	}
-	t.waiting.Store(0)
-	t.silent.Add(1)
+	t.asked = t.asked[:0]
+	t.silent++
 	return false
 }
 
-func (t *terminal) roundTrip() time.Duration { return time.Duration(t.trip.Load()) }
+// patience is how long an answer is waited for. A terminal that has never
+// answered may never do; one that has will again, and what is written into a
+// line that is dead must be read when it lives again.
+func (t *terminal) patience() time.Duration {
+	if t.trip == 0 {
+		return min(firstAnswer<<(2*min(t.silent, silentAtMost)), answerLost)
+	}
+	if t.hushed { // the analyst leaves
+		return answerLost
+	}
+	return min(max(answerLost, 4*t.trip)<<min(t.silent, 4), longestLost)
+}
+
+// spare says whether a frame that a key asked for may follow those under way.
+func (t *terminal) spare() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := len(t.asked)
+	if n < inFlight {
+		return true
+	}
+	since := t.now().Sub(t.asked[n-1])
+	return since >= answerLost || t.trip == 0 && since >= firstAnswer
+}
+
+func (t *terminal) roundTrip() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.trip
+}
 
 // hush asks no more.
-func (t *terminal) hush() { t.hushed.Store(true) }
+func (t *terminal) hush() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.hushed = true
+}
 
 func (t *terminal) answer() {
-	t.silent.Store(0)
-	if since := t.waiting.Swap(0); since != 0 {
-		trip := max(t.now().Sub(time.Unix(0, since)), time.Microsecond)
-		if old := t.trip.Load(); old != 0 {
-			trip = (time.Duration(old)*3 + trip) / 4
+	t.mu.Lock()
+	t.silent = 0
+	if len(t.asked) > 0 {
+		trip := max(t.now().Sub(t.asked[0]), time.Microsecond)
+		t.asked = append(t.asked[:0], t.asked[1:]...)
+		if t.trip != 0 {
+			trip = (t.trip*3 + trip) / 4
 		}
-		t.trip.Store(int64(trip))
+		t.trip = trip
 	}
+	t.mu.Unlock()
 	t.answered()
 }
 

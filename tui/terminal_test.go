@@ -101,6 +101,59 @@ func TestOneFrameInFlight(t *testing.T) {
 	})
 }
 
+// Two frames may be under way, the second a key's; an answer is of the oldest.
+func TestAKeysFrameFollows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tm := &terminal{now: time.Now, answered: func() {}}
+		var out bytes.Buffer
+		write := func() { _, _ = tm.write(&out, []byte("x")) }
+		write()
+		time.Sleep(50 * time.Millisecond)
+		if !tm.busy() || !tm.spare() {
+			t.Fatal("a key's frame must wait")
+		}
+		write()
+		if tm.spare() {
+			t.Fatal("a third frame may follow")
+		}
+		tm.answer()
+		if !tm.busy() || !tm.spare() || tm.roundTrip() != 50*time.Millisecond {
+			t.Errorf("busy %v, spare %v, %v", tm.busy(), tm.spare(), tm.roundTrip())
+		}
+		tm.answer()
+		if tm.busy() {
+			t.Error("busy after both answers")
+		}
+	})
+}
+
+// A terminal that has answered and is silent gets a frame now and then; who
+// leaves is not kept by it.
+func TestDeadTerminalIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tm := &terminal{now: time.Now, answered: func() {}}
+		var out bytes.Buffer
+		_, _ = tm.write(&out, []byte("x"))
+		tm.answer()
+		began := time.Now()
+		for range 6 {
+			_, _ = tm.write(&out, []byte("x"))
+			for tm.busy() {
+				time.Sleep(100 * time.Millisecond)
+			}
+		}
+		if took := time.Since(began); took != 105*time.Second { // 3, 6, 12, 24, 30, 30
+			t.Errorf("six frames into a dead line within %v", took)
+		}
+		_, _ = tm.write(&out, []byte("x"))
+		tm.hush()
+		time.Sleep(answerLost)
+		if tm.busy() {
+			t.Error("a dead terminal keeps the analyst")
+		}
+	})
+}
+
 func TestSilentTerminalIsNotWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tm := &terminal{now: time.Now, answered: func() {}}

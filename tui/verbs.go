@@ -66,6 +66,8 @@ var verbs = [...]verbSpec{
 	{"save", "NAME", "save the query of the sql view; $names in it are asked for", 1},
 	{"open", "[NAME]", "open a saved query", 0},
 	{"forget", "NAME", "delete a saved query", 1},
+	{"share", "NAME", "give everybody the query of the sql view under this name", 1},
+	{"unshare", "NAME", "take a shared query away from everybody", 1},
 	{"export", "FILE", "the sql view's result into FILE.csv, .json or .parquet", 1},
 	{"pin", "[SECONDS]", "the sql view's query on the board, asked again every so many seconds; 0 takes it off", 0},
 	{"engine", "NAME", "who answers the sql view: local, duckdb, athena, trino", 1},
@@ -325,7 +327,7 @@ func (m *Model) verb(a ask) tea.Cmd {
 	case "acknowledge":
 		m.show("alerts")
 		return m.deliver(a)
-	case "save", "open", "forget", "export", "pin", "engine":
+	case "save", "open", "forget", "share", "unshare", "export", "pin", "engine":
 		m.show("sql")
 		return m.deliver(a)
 	default:

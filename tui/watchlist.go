@@ -43,7 +43,7 @@ type watchlist struct {
 	spark  []uint16
 	doubts map[forecastKind]bool // see doubted
 	undo   []func()
-	fresh  bool // the cursor was put on the first row, not by the analyst
+	topped string // the symbol on which this list, not the analyst, put the cursor; "" once the first moments are over
 }
 
 type moveMark struct {
@@ -229,9 +229,14 @@ func (w *watchlist) tick(now time.Time) {
 		case len(w.order) == 0:
 		case w.desk.Symbol == "":
 			w.settle()
-			w.fresh = true
-		case w.fresh && grew && w.touched.IsZero(): // still the first moments: the cursor waits on top
-			w.desk.Select(f.Quotes[w.order[0]].Symbol)
+			w.topped = w.desk.Symbol
+		case w.topped != "" && w.topped == w.desk.Symbol && w.touched.IsZero():
+			// Still the first moments: the cursor waits on top until the list has its order.
+			w.topped = f.Quotes[w.order[0]].Symbol
+			w.desk.Select(w.topped)
+			if !grew && !f.Filling {
+				w.topped = ""
+			}
 		}
 	}
 	for id, m := range w.flash {
@@ -379,7 +384,7 @@ func (w *watchlist) empty(c *canvas) {
 	case filter != "":
 		lines = append(lines, "no symbol and no company begins with “"+filter+"”", "esc clears the filter")
 	case len(w.desk.Frame.Quotes) == 0:
-		lines = append(lines, "waiting for the first tick", "the board fills as soon as the feed speaks; 6 shows what it does")
+		lines = append(lines, "waiting for the first tick", "it fills when the feed speaks", "6 shows what the feed does")
 	case w.groups.chosen == groupStars:
 		lines = append(lines, "no favourites yet", "f on a symbol makes it one; paste a list of symbols here")
 	case w.groups.own():

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -22,9 +23,10 @@ import (
 
 // function works on the events of one execution environment.
 type function struct {
-	rules    []market.Rule
+	rules    alert.File
 	calendar func(string) *market.Calendar
 	target   notify.Target
+	partial  bool // the event source takes partial answers
 	slog     *slog.Logger
 
 	mu         sync.Mutex
@@ -38,8 +40,9 @@ type place struct {
 }
 
 // answer says which records have failed, in the form of Kafka event sources
-// with ReportBatchItemFailures: of each topic-partition the offset from which
-// on records are to come again. Without any, all is done.
+// with ReportBatchItemFailures: of each topic-partition, as "topic-number", the
+// offset from which on records are to come again. Without any, all is done. (AWS
+// Lambda's manual: "Configuring error handling controls for Kafka event sources".)
 type answer struct {
 	Failures []failure `json:"batchItemFailures"`
 }
@@ -53,8 +56,13 @@ type item struct {
 	Offset    int64  `json:"offset"`
 }
 
+// errAgain is for an event source that takes no partial answers: it would take
+// one for success.
+var errAgain = errors.New("some alerts were not published; all records of this event are to come again, and what was published is not published again")
+
 // Handle works on one event. Partitions stand alone: where publishing fails,
-// the records of that partition come again, and those of the others do not.
+// the records of that partition come again, and those of the others do not,
+// or are passed over if they do.
 func (f *function) Handle(ctx context.Context, event events.KafkaEvent) (answer, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -71,6 +79,9 @@ func (f *function) Handle(ctx context.Context, event events.KafkaEvent) (answer,
 				break
 			}
 		}
+	}
+	if len(a.Failures) > 0 && !f.partial {
+		return answer{}, errAgain
 	}
 	return a, nil
 }
@@ -106,7 +117,10 @@ func (p *partition) begin() {
 		company, _ := market.Lookup(symbol)
 		return company.Sector
 	}})
-	for _, r := range p.rules {
+	for _, g := range p.rules.Groups { // as they were when the file was written
+		p.engine.SetGroup(g.Name, g.Symbols)
+	}
+	for _, r := range p.rules.Rules {
 		if err := p.engine.SetRule(r); err != nil { // ReadYAML compiled it
 			p.slog.Error("a rule is left out", "rule", r.Name, "error", err)
 		}

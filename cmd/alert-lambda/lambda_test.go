@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -17,6 +18,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"gopkg.in/yaml.v3"
 )
 
 // cloud is a Lambda runtime API, an SNS and an S3 in one.
@@ -135,7 +138,8 @@ func (c *cloud) invoke(t *testing.T, event string) string {
 	return ""
 }
 
-const testRules = "rules:\n  - name: volume over a million\n    when: volume > 1_000_000\n    repeat: every time\n    severity: warning\n"
+const testRules = "groups:\n  - name: few\n    symbols: [NVDA]\n" +
+	"rules:\n  - name: volume over a million\n    watch: [group:few]\n    when: volume > 1_000_000\n    repeat: every time\n    severity: warning\n"
 
 // event is what a Kafka event source sends: ticks at offsets from first on.
 func event(first int, sizes ...int) string {
@@ -166,7 +170,7 @@ func TestTheFunctionByTheRuntimeProtocol(t *testing.T) {
 		}
 		return up
 	}
-	c.start(t, "RULES=s3://rules/live.yaml")
+	c.start(t, "RULES=s3://rules/live.yaml", "FAILURES=partial")
 	if got := c.invoke(t, event(0, 100, 2_000_000, 100)); got != `response {"batchItemFailures":[]}` {
 		t.Fatal(got)
 	}
@@ -186,6 +190,36 @@ func TestTheFunctionByTheRuntimeProtocol(t *testing.T) {
 	}
 	if len(ids) != 2 || ids[0] == ids[1] {
 		t.Errorf("published %q", ids)
+	}
+}
+
+// An event source that takes no partial answers has all records brought again,
+// and what was published is not published again.
+func TestFailuresWithoutPartialAnswers(t *testing.T) {
+	c := newCloud(t)
+	c.rules = testRules
+	var sizes []string
+	up := true
+	c.sns = func(form url.Values) bool {
+		if up {
+			sizes = append(sizes, form.Get("Subject"))
+		}
+		return up
+	}
+	c.start(t, "RULES=s3://rules/live.yaml")
+	if got := c.invoke(t, event(0, 100, 2_000_000, 100)); got != `response {"batchItemFailures":[]}` {
+		t.Fatal(got)
+	}
+	up = false
+	if got := c.invoke(t, event(0, 100, 2_000_000, 100, 100, 3_000_000, 100)); !strings.HasPrefix(got, "error ") || !strings.Contains(got, "are to come again") {
+		t.Fatal(got)
+	}
+	up = true
+	if got := c.invoke(t, event(0, 100, 2_000_000, 100, 100, 3_000_000, 100)); got != `response {"batchItemFailures":[]}` {
+		t.Fatal(got)
+	}
+	if len(sizes) != 2 {
+		t.Errorf("published %q", sizes)
 	}
 }
 
@@ -221,5 +255,40 @@ func TestItStaysSmall(t *testing.T) {
 		if strings.Contains(string(out), heavy) {
 			t.Errorf("it depends on %s", heavy)
 		}
+	}
+}
+
+// The template for AWS sets the variables that the function reads, and no others.
+func TestTheTemplateSetsWhatTheFunctionReads(t *testing.T) {
+	text, err := os.ReadFile("../../examples/aws/template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var template struct {
+		Resources map[string]struct {
+			Properties struct {
+				Environment struct {
+					Variables map[string]any `yaml:"Variables"`
+				} `yaml:"Environment"`
+			} `yaml:"Properties"`
+		} `yaml:"Resources"`
+	}
+	if err := yaml.Unmarshal(text, &template); err != nil {
+		t.Fatal(err)
+	}
+	set := template.Resources["Function"].Properties.Environment.Variables
+	read := map[string]bool{}
+	given := map[string]string{"SNS_TOPIC": "arn:aws:sns:eu-central-1:1:alerts", "RULES": "rules.yaml", "MARKET": "nyse", "FAILURES": "whole"}
+	t.Setenv("LAMBDA_TASK_ROOT", "../../examples/lambda")
+	if _, err := open(t.Context(), func(key string) string { read[key] = true; return given[key] }, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
+	for name := range set {
+		if !read[name] {
+			t.Errorf("the function does not read %s", name)
+		}
+	}
+	if set["SNS_TOPIC"] == nil || set["FAILURES"] == nil {
+		t.Errorf("the template sets %v", set)
 	}
 }

@@ -36,6 +36,9 @@ func main() {
 //	RULES         s3://bucket/key or a file of the package; empty is rules.yaml beside the program
 //	S3_ENDPOINT   a server other than AWS
 //	MARKET        nyse (default) or always: when the market is open
+//	FAILURES      partial: the event source has ReportBatchItemFailures turned on;
+//	              whole (default): where an alert is not published, all records of
+//	              the event are to come again
 func open(ctx context.Context, env func(string) string, logger *slog.Logger) (*function, error) {
 	rules, err := readRules(ctx, env("RULES"), env("S3_ENDPOINT"))
 	if err != nil {
@@ -45,6 +48,10 @@ func open(ctx context.Context, env func(string) string, logger *slog.Logger) (*f
 	if err != nil {
 		return nil, err
 	}
+	partial := env("FAILURES") == "partial"
+	if text := env("FAILURES"); text != "" && text != "whole" && !partial {
+		return nil, fmt.Errorf("FAILURES %q is not known; partial or whole", text)
+	}
 	if env("SNS_TOPIC") == "" {
 		return nil, fmt.Errorf("set SNS_TOPIC to the ARN of the topic that alerts are published to")
 	}
@@ -52,6 +59,6 @@ func open(ctx context.Context, env func(string) string, logger *slog.Logger) (*f
 	if err != nil {
 		return nil, err
 	}
-	logger.Info("alert-lambda starts", "rules", len(rules), "topic", env("SNS_TOPIC"))
-	return &function{rules: rules, calendar: calendar, target: target, slog: logger, partitions: map[place]*partition{}}, nil
+	logger.Info("alert-lambda starts", "rules", len(rules.Rules), "topic", env("SNS_TOPIC"))
+	return &function{rules: rules, calendar: calendar, target: target, partial: partial, slog: logger, partitions: map[place]*partition{}}, nil
 }

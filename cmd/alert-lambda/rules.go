@@ -14,12 +14,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"tapedeck/pipeline/alert"
-	"tapedeck/pipeline/market"
 )
 
-// readRules reads the rules, once for each cold start: of s3://bucket/key, or
+// readRules reads the rules and the groups that they watch, once for each cold start: of s3://bucket/key, or
 // of a file, which lies in the package where its path is not absolute.
-func readRules(ctx context.Context, location, endpoint string) ([]market.Rule, error) {
+func readRules(ctx context.Context, location, endpoint string) (alert.File, error) {
 	if location == "" {
 		location = "rules.yaml"
 	}
@@ -34,11 +33,11 @@ func readRules(ctx context.Context, location, endpoint string) ([]market.Rule, e
 		data, err = os.ReadFile(location)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the rules: %w; set RULES to s3://bucket/key or put rules.yaml into the package", err)
+		return alert.File{}, fmt.Errorf("read the rules: %w; set RULES to s3://bucket/key or put rules.yaml into the package", err)
 	}
-	rules, err := alert.ReadYAML(bytes.NewReader(data), alert.World{})
+	rules, err := alert.ReadYAML(bytes.NewReader(data), alert.World{Groups: []string{}})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", location, err)
+		return alert.File{}, fmt.Errorf("%s: %w", location, err)
 	}
 	return rules, nil
 }

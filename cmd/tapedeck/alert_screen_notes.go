@@ -100,12 +100,13 @@ type noteBook struct {
 	log     *kafka.Client // nil: no pipeline is there
 	next    int64         // offset after the last record
 	notes   map[string]tui.AlertNote
-	list    []tui.AlertNote // of notes, oldest first; nil: to be made
+	queries map[string]sharedRecord // by their name, those that were taken back too
+	list    []tui.AlertNote         // of notes, oldest first; nil: to be made
 	version int
 }
 
 func newNoteBook(by string) *noteBook {
-	return &noteBook{by: by, now: time.Now, notes: map[string]tui.AlertNote{}}
+	return &noteBook{by: by, now: time.Now, notes: map[string]tui.AlertNote{}, queries: map[string]sharedRecord{}}
 }
 
 // follow reads notes as they come, from a log, until ctx is done. Notes can be
@@ -159,6 +160,12 @@ func (b *noteBook) take(key, value []byte, offset int64) {
 		}
 		return
 	}
+	if q, ok := decodeShared(key, value); ok {
+		if old := b.queries[q.Query]; old.Revision <= q.Revision {
+			b.queries[q.Query] = q
+		}
+		return
+	}
 	n, ok := decodeNote(key, value)
 	if !ok {
 		return
@@ -190,16 +197,21 @@ func (b *noteBook) Notes() ([]tui.AlertNote, int) {
 func (b *noteBook) write(ctx context.Context, n tui.AlertNote) error {
 	b.edit.Lock()
 	defer b.edit.Unlock()
+	n.At, n.By = market.At(b.now()), b.by
+	key, value, err := encodeNote(&n)
+	if err != nil {
+		return err
+	}
+	return b.put(ctx, key, value)
+}
+
+// put writes a record; edit is held.
+func (b *noteBook) put(ctx context.Context, key, value []byte) (err error) {
 	b.mu.Lock()
 	log := b.log
 	b.mu.Unlock()
 	if log == nil {
 		return errors.New("no pipeline is running that could take the note; try again in a moment")
-	}
-	n.At, n.By = market.At(b.now()), b.by
-	key, value, err := encodeNote(&n)
-	if err != nil {
-		return err
 	}
 	if b.of != log {
 		b.closeProducer()

@@ -28,6 +28,7 @@ what the lake does not have yet. With --follow it goes on with each alert as it
 comes, until ctrl-c.`,
 		Example: `  tapedeck alerts
   tapedeck alerts --follow --format json | jq .message
+  tapedeck alerts --pending
   tapedeck alerts --since 2026-11-20T14:30 --rule "price drop" --symbol NVDA`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -43,11 +44,15 @@ comes, until ctrl-c.`,
 			if err != nil {
 				return err
 			}
+			if a.pending {
+				return onLog(cmd.Context(), c, func(log *kafka.Client) error { return a.writePending(cmd.Context(), log, cmd.OutOrStdout()) })
+			}
 			return a.run(cmd.Context(), c, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	flags := cmd.Flags()
 	flags.BoolVarP(&a.follow, "follow", "f", false, "go on as alerts come")
+	flags.BoolVar(&a.pending, "pending", false, "what waits to fire now: its condition holds, not for long enough yet")
 	flags.StringVar(&a.since, "since", "", "from this `TIME` on, UTC, or as long before the newest tick, such as 8h or 3d (default: a day)")
 	flags.StringVar(&a.rule, "rule", "", "alerts of this `RULE` only")
 	flags.StringVar(&a.symbol, "symbol", "", "alerts of this `SYMBOL` only")
@@ -63,7 +68,7 @@ type alertsOptions struct {
 	format, since, rule, symbol, severity string
 	least                                 market.Severity
 	limit                                 int
-	follow                                bool
+	follow, pending                       bool
 }
 
 // run prints what is there, then what comes. Between the two nothing is

@@ -113,7 +113,7 @@ func TestExampleRulesCompile(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		for _, r := range rules {
+		for _, r := range rules.Rules {
 			if names[r.Name] != "" {
 				t.Errorf("%q stands in %s and %s", r.Name, names[r.Name], file)
 			}

@@ -30,6 +30,7 @@ type past struct {
 	db       *store.DB
 	feed     string
 	calendar func(symbol string) *market.Calendar
+	rules    *rulebook // knows who is in the groups that rules watch; nil: nobody is
 }
 
 // ask is a wish for a trial.
@@ -120,6 +121,11 @@ func (p *past) play(ctx context.Context, a ask) ([]*alert.Trial, []*alert.Engine
 		programs, needs = append(programs, program), append(needs, program.Needs())
 	}
 	s := script{past: p, ask: a, needs: joinNeeds(needs)}
+	if p.rules != nil {
+		if s.members, err = p.rules.membersOf(ctx, p.db, a.Rules...); err != nil {
+			return nil, nil, err
+		}
+	}
 	s.begin = s.from(oldest)
 	if err := s.cast(ctx, programs); err != nil {
 		return nil, nil, err
@@ -150,6 +156,7 @@ type script struct {
 	*past
 	ask
 	needs   alert.Needs
+	members map[string][]string  // of the groups that the rules watch, as they stand now
 	begin   market.Time          // ticks are played from here on
 	symbols map[string]int32     // who plays, and in which partition
 	chosen  string               // SQL that picks them; empty: all
@@ -204,7 +211,7 @@ func (s *script) cast(ctx context.Context, programs []*alert.Program) error {
 		company, _ := market.Lookup(symbol)
 		all++
 		for _, program := range programs {
-			if program.Watches(symbol, company.Sector, nil) {
+			if program.Watches(symbol, company.Sector, s.in) {
 				s.symbols[symbol] = partition
 			}
 		}
@@ -222,6 +229,12 @@ func (s *script) cast(ctx context.Context, programs []*alert.Program) error {
 		return nil
 	}
 	return s.readRefused(ctx, first, last)
+}
+
+// in says whether a group has a symbol.
+func (s *script) in(group, symbol string) bool {
+	_, found := slices.BinarySearch(s.members[group], symbol)
+	return found
 }
 
 // readRefused finds the offsets of the log that hold neither ticks nor clocks.

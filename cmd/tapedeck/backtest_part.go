@@ -163,6 +163,9 @@ func (s *shard) part(number int32) *partTrial {
 			builder: bars.New(s.calendar), refused: s.refused[number], offset: -1}
 		p.onAccept, p.onReject, p.onBar = p.accept, func(int64, clean.Reason) {}, p.closed
 		s.parts[number] = p
+		for name, symbols := range s.members {
+			engine.SetGroup(name, symbols)
+		}
 		for _, rule := range s.Rules {
 			rule.Disabled, rule.Deleted = false, false
 			_ = engine.SetRule(rule) // it has been compiled before

@@ -34,7 +34,15 @@ func trialRules() []market.Rule {
 		{Name: "rsi", When: `rsi("1m", 3) > 60`, For: "20s"},
 		{Name: "third", When: `times_today(crosses_below(price, sma("1m", 3))) == 3`, Repeat: "once"},
 		{Name: "some", When: `price > vwap()`, Watch: []string{"S1*"}},
+		{Name: "grouped", When: `price > vwap()`, Watch: []string{"group:few", "!S3"}},
+		{Name: "asked", When: `price > vwap()`, Watch: []string{"query:big"}},
 	}
+}
+
+// trialGroups are those that the rules watch.
+func trialGroups() []market.Group {
+	return []market.Group{{Name: "few", Symbols: []string{"S1", "S12", "S2", "S3", "S4", "S5", "S6", "S7"}},
+		{Name: "query:big", SQL: "SELECT DISTINCT 'S' || CAST(n AS varchar) AS symbol FROM (VALUES (1), (5), (7), (9)) AS t (n)", Symbols: []string{"S1", "S5", "S7", "S9"}}}
 }
 
 // roughTape writes a recording that is not tidy: ticks that come late,
@@ -91,7 +99,7 @@ func TestBacktestTellsWhatTheLivePipelineTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := alert.WriteYAML(f, trialRules()); err != nil {
+	if err := alert.WriteYAML(f, alert.File{Rules: trialRules(), Groups: trialGroups()}); err != nil {
 		t.Fatal(err)
 	}
 	f.Close()
@@ -110,7 +118,7 @@ func TestBacktestTellsWhatTheLivePipelineTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := past{db: v.db, feed: "replay", calendar: calendarOf("replay")}
+	p := past{db: v.db, feed: "replay", calendar: calendarOf("replay"), rules: book}
 	oldest, newest, err := p.recorded(t.Context())
 	if err != nil {
 		t.Fatal(err)

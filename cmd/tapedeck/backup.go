@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"tapedeck/pipeline/alert"
-	"tapedeck/pipeline/market"
 )
 
 // backupVersion changes with the form of a backup; an older one is restored, a
@@ -55,7 +54,7 @@ func saves(rel string) bool {
 }
 
 // writeBackup writes everything that is kept here and not in the lake.
-func writeBackup(w io.Writer, c Config, p *place, rules []market.Rule, now time.Time) (files int, err error) {
+func writeBackup(w io.Writer, c Config, p *place, rules alert.File, now time.Time) (files int, err error) {
 	zip := gzip.NewWriter(w)
 	out := tar.NewWriter(zip)
 	add := func(name string, data []byte) error {
@@ -111,7 +110,7 @@ func writeBackup(w io.Writer, c Config, p *place, rules []market.Rule, now time.
 // backup is what a file holds.
 type backup struct {
 	head  backupHead
-	rules []market.Rule
+	rules alert.File
 	files int
 }
 

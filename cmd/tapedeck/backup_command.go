@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tapedeck/pipeline/market"
+	"tapedeck/pipeline/alert"
 )
 
 func newBackup(o *options) *cobra.Command {
@@ -28,17 +28,13 @@ running pipeline is not disturbed.`,
 			if err != nil {
 				return err
 			}
-			data, err := c.dataDir()
+			p, err := c.place(false)
 			if err != nil {
 				return err
 			}
-			p, err := openPlace(data, c.Feed, false)
-			if err != nil {
-				return err
-			}
-			var rules []market.Rule
+			var rules alert.File
 			if err := o.withRules(cmd.Context(), false, func(b *rulebook) error {
-				rules = b.List()
+				rules = alert.File{Rules: b.List(), Groups: b.Groups()}
 				return nil
 			}); err != nil {
 				return fmt.Errorf("read the rules: %w", err)
@@ -57,7 +53,7 @@ running pipeline is not disturbed.`,
 			if err != nil {
 				return fmt.Errorf("write the backup: %w", err)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %d rules, %d files\n", args[0], len(rules), files)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %d rules, %d files\n", args[0], len(rules.Rules), files)
 			return err
 		},
 	}
@@ -109,7 +105,12 @@ config.restored.yaml, for you to look at: secrets are not in it.`,
 				return fmt.Errorf("open a log for the rules: %w", err)
 			}
 			defer closeRules()
-			for _, r := range b.rules {
+			for _, g := range b.rules.Groups {
+				if err := book.SetGroup(cmd.Context(), g); err != nil {
+					return err
+				}
+			}
+			for _, r := range b.rules.Rules {
 				if before, err := book.Rule(r.Name); err == nil && sameRule(before, r) {
 					continue
 				}
@@ -119,7 +120,7 @@ config.restored.yaml, for you to look at: secrets are not in it.`,
 			}
 			out := cmd.OutOrStdout()
 			fmt.Fprintf(out, "restored %d rules and %d files of %s (tapedeck %s) into %s\n",
-				len(b.rules), b.files, b.head.Time.UTC().Format("2006-01-02 15:04 UTC"), printable(b.head.Tapedeck), data)
+				len(b.rules.Rules), b.files, b.head.Time.UTC().Format("2006-01-02 15:04 UTC"), printable(b.head.Tapedeck), data)
 			fmt.Fprintf(out, "settings of then: %s\n", filepath.Join(data, "config.restored.yaml"))
 			if strings.HasPrefix(b.head.Lake, "s3://") {
 				fmt.Fprintf(out, "its lake was %s: once the old pipeline is gone for good, tapedeck lake adopt --yes goes on in it with this log\n", printable(b.head.Lake))

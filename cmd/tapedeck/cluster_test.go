@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -23,15 +22,32 @@ type cluster struct {
 	t       *testing.T
 	env     []string
 	brokers string
-	gates   [3]*gate // through which others reach the brokers
+	gates   [3]*gate          // through which others reach the brokers
+	rate    int64             // ticks a second that come, about
+	during  func(what string) // told when something has just been done to a broker
+	after   func(what string) // told when it is over
+}
+
+// needCluster skips a test that is too long for every day. TAPEDECK_TEST_CLUSTER
+// is 1 for all of them, short for what continuous integration runs.
+func needCluster(t *testing.T) (short bool) {
+	t.Helper()
+	switch os.Getenv("TAPEDECK_TEST_CLUSTER") {
+	case "1":
+		return false
+	case "short":
+		return true
+	}
+	t.Skip("three brokers are tested when TAPEDECK_TEST_CLUSTER is 1 or short")
+	return false
 }
 
 // newCluster starts three brokers, which end with the test.
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
-	c := &cluster{t: t}
-	first := freePortsInARow(t, 9)
-	c.env = append(os.Environ(), "CLUSTER_DIR="+filepath.Join(t.TempDir(), "cluster"), "CLUSTER_PORT="+strconv.Itoa(first), "CLUSTER_ADVERTISE="+strconv.Itoa(first+6))
+	c := &cluster{t: t, rate: 1000, during: func(string) {}, after: func(string) {}}
+	first := freePortsInARow(t, 12)
+	c.env = append(os.Environ(), "CLUSTER_DIR="+filepath.Join(t.TempDir(), "cluster"), "CLUSTER_PORT="+strconv.Itoa(first), "CLUSTER_ADVERTISE="+strconv.Itoa(first+6), "CLUSTER_SECURE="+strconv.Itoa(first+9))
 	if out, err := c.do("check"); err != nil {
 		t.Skipf("no cluster here: %s", out)
 	}
@@ -43,7 +59,9 @@ func newCluster(t *testing.T) *cluster {
 	for n := range c.gates {
 		c.gates[n] = newGate(t, fmt.Sprint("127.0.0.1:", first+6+n), fmt.Sprint("127.0.0.1:", first+2*n))
 	}
-	c.must("start")
+	if out, err := c.do("start"); err != nil {
+		t.Fatalf("cluster start: %v\n%s", err, out)
+	}
 	c.brokers = c.must("brokers")
 	return c
 }
@@ -64,17 +82,13 @@ func (c *cluster) must(args ...string) string {
 	return out
 }
 
-// freePortsInARow finds n ports in a row that nobody listens on.
+// freePortsInARow finds n ports in a row that nobody listens on, below those that
+// the system gives to connections: a broker that is away must find its own again.
 func freePortsInARow(t *testing.T, n int) int {
 	t.Helper()
 next:
 	for range 100 {
-		first, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := first.Addr().(*net.TCPAddr).Port
-		first.Close()
+		port := 15_000 + rand.IntN(15_000)
 		for i := range n {
 			l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port+i))
 			if err != nil {
@@ -97,6 +111,17 @@ const cutFor = 5 * time.Second
 // the network to the leader, each time waiting until every copy is in step
 // again. But for the length of the cut it waits for what it sees, not for a time.
 func (c *cluster) faults(ctx context.Context, log *kafka.Client) error {
+	for _, fault := range []func(context.Context, *kafka.Client) error{c.killLeader, c.killFollower, c.restartAll, c.cutLeader} {
+		if err := fault(ctx, log); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// until waits until a partition of the ticks and the cluster are as done wants
+// them; what is what that means.
+func (c *cluster) until(ctx context.Context, log *kafka.Client, what string, done func(part kafka.PartitionState, trouble string) bool) (kafka.PartitionState, error) {
 	const partition = 0
 	place := func() (kafka.PartitionState, string, error) {
 		cluster, err := log.Describe(ctx)
@@ -110,27 +135,32 @@ func (c *cluster) faults(ctx context.Context, log *kafka.Client) error {
 		}
 		return kafka.PartitionState{}, "not there yet", nil
 	}
-	until := func(what string, done func(part kafka.PartitionState, trouble string) bool) (kafka.PartitionState, error) {
-		started, last := time.Now(), ""
-		for {
-			part, trouble, err := place()
-			if now := fmt.Sprint(trouble, err); now != last {
-				c.t.Logf("  %.1f s: leader %d, %q, %v", time.Since(started).Seconds(), part.Leader, trouble, err)
-				last = now
-			}
-			if err == nil && done(part, trouble) {
-				c.t.Logf("%s: after %.1f s", what, time.Since(started).Seconds())
-				return part, nil
-			}
-			select {
-			case <-ctx.Done():
-				return part, fmt.Errorf("%s: %w; last: %q, %w", what, ctx.Err(), trouble, err)
-			case <-time.After(100 * time.Millisecond):
-			}
+	started, last := time.Now(), ""
+	for {
+		part, trouble, err := place()
+		if now := fmt.Sprint(trouble, err); now != last {
+			c.t.Logf("  %.1f s: leader %d, %q, %v", time.Since(started).Seconds(), part.Leader, trouble, err)
+			last = now
+		}
+		if err == nil && done(part, trouble) {
+			c.t.Logf("%s: after %.1f s", what, time.Since(started).Seconds())
+			return part, nil
+		}
+		select {
+		case <-ctx.Done():
+			return part, fmt.Errorf("%s: %w; last: %q, %w", what, ctx.Err(), trouble, err)
+		case <-time.After(100 * time.Millisecond):
 		}
 	}
-	well := func(_ kafka.PartitionState, trouble string) bool { return trouble == "" }
-	part, err := until("the topics are there and well", well)
+}
+
+// well waits until the topics are there and every copy is in step.
+func (c *cluster) well(ctx context.Context, log *kafka.Client, what string) (kafka.PartitionState, error) {
+	return c.until(ctx, log, what, func(_ kafka.PartitionState, trouble string) bool { return trouble == "" })
+}
+
+func (c *cluster) killLeader(ctx context.Context, log *kafka.Client) error {
+	part, err := c.well(ctx, log, "the topics are there and well")
 	if err != nil {
 		return err
 	}
@@ -139,17 +169,27 @@ func (c *cluster) faults(ctx context.Context, log *kafka.Client) error {
 	}
 	killed := part.Leader
 	c.must("kill", fmt.Sprint(killed))
-	away := fmt.Sprintf("broker %d zone-%d is away", killed, killed)
-	if part, err = until("another broker leads, and the screen can say who is away", func(p kafka.PartitionState, trouble string) bool {
-		return p.Leader >= 0 && p.Leader != killed && (strings.HasPrefix(trouble, away) || strings.HasPrefix(trouble, fmt.Sprintf("broker %d is away", killed)))
+	c.during("a leader is killed")
+	if _, err = c.until(ctx, log, "another broker leads, and the screen can say who is away", func(p kafka.PartitionState, trouble string) bool {
+		return p.Leader >= 0 && p.Leader != killed &&
+			(strings.HasPrefix(trouble, fmt.Sprintf("broker %d zone-%d is away", killed, killed)) || strings.HasPrefix(trouble, fmt.Sprintf("broker %d is away", killed)))
 	}); err != nil {
 		return err
 	}
-	if err := recorded(ctx, log, 5000); err != nil { // it goes on without the killed one
+	if err := recorded(ctx, log, 5*c.rate); err != nil { // it goes on without the killed one
 		return err
 	}
 	c.must("start", fmt.Sprint(killed))
-	if part, err = until("the killed leader is back and in step", well); err != nil {
+	if _, err = c.well(ctx, log, "the killed leader is back and in step"); err != nil {
+		return err
+	}
+	c.after("a leader was killed and came back")
+	return nil
+}
+
+func (c *cluster) killFollower(ctx context.Context, log *kafka.Client) error {
+	part, err := c.well(ctx, log, "the topics are there and well")
+	if err != nil {
 		return err
 	}
 	follower := part.Replicas[0]
@@ -157,34 +197,52 @@ func (c *cluster) faults(ctx context.Context, log *kafka.Client) error {
 		follower = part.Replicas[1]
 	}
 	c.must("kill", fmt.Sprint(follower))
-	if err := recorded(ctx, log, 5000); err != nil {
+	c.during("a follower is killed")
+	if err := recorded(ctx, log, 5*c.rate); err != nil {
 		return err
 	}
 	c.must("start", fmt.Sprint(follower))
-	if _, err = until("the killed follower is back and in step", well); err != nil {
+	if _, err = c.well(ctx, log, "the killed follower is back and in step"); err != nil {
 		return err
 	}
+	c.after("a follower was killed and came back")
+	return nil
+}
+
+func (c *cluster) restartAll(ctx context.Context, log *kafka.Client) error {
 	for n := 1; n <= 3; n++ {
 		c.must("stop", strconv.Itoa(n))
-		if err := recorded(ctx, log, 2000); err != nil {
+		c.during(fmt.Sprintf("broker %d is stopped", n))
+		if err := recorded(ctx, log, 2*c.rate); err != nil {
 			return err
 		}
 		c.must("start", strconv.Itoa(n))
-		if part, err = until(fmt.Sprintf("broker %d was stopped and is back and in step", n), well); err != nil {
+		if _, err := c.well(ctx, log, fmt.Sprintf("broker %d was stopped and is back and in step", n)); err != nil {
 			return err
 		}
+		c.after(fmt.Sprintf("broker %d was stopped and came back", n))
+	}
+	return nil
+}
+
+func (c *cluster) cutLeader(ctx context.Context, log *kafka.Client) error {
+	part, err := c.well(ctx, log, "the topics are there and well")
+	if err != nil {
+		return err
 	}
 	g := c.gates[part.Leader-1]
 	g.shut()
 	c.t.Logf("the network to broker %d, which leads, is cut for %s", part.Leader, cutFor)
+	c.during("the network is cut")
 	if err := pauseFor(ctx, cutFor); err != nil {
 		return err
 	}
 	g.open()
-	if err := recorded(ctx, log, 5000); err != nil {
+	if err := recorded(ctx, log, 5*c.rate); err != nil {
 		return err
 	}
-	_, err = until("the network is back and every copy in step", well)
+	_, err = c.well(ctx, log, "the network is back and every copy in step")
+	c.after("the network was cut")
 	return err
 }
 
@@ -265,12 +323,13 @@ func loud(t *testing.T, file string) {
 // TestClusterLosesNothing replays a file on three brokers while the leader of a
 // partition is killed and comes back, a follower, too, all are restarted in turn,
 // the network to one is cut, and the pipeline itself is killed at random: every tick is in the lake once, and bars, features
-// and alerts are those of a quiet run.
+// and alerts are those of a quiet run. In short: the leader and the pipeline.
 func TestClusterLosesNothing(t *testing.T) {
-	if os.Getenv("TAPEDECK_TEST_CLUSTER") != "1" {
-		t.Skip("three brokers are tested when TAPEDECK_TEST_CLUSTER=1 is set")
+	short := needCluster(t)
+	rows := 250_000
+	if short {
+		rows = 120_000
 	}
-	const rows = 250_000
 	c := newCluster(t)
 	b, quiet := newBox(t), newBox(t)
 	file, good, bad := b.recording(rows) // 81 minutes of a market, about 51 ticks a second
@@ -282,17 +341,15 @@ func TestClusterLosesNothing(t *testing.T) {
 	loud(t, quietFile)
 	quiet.must(args(quietFile, "max")...)
 
-	config := kafka.DefaultConfig()
-	config.Brokers, config.Replication = strings.Split(c.brokers, ","), 3
-	log, err := kafka.Open(config, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
+	log := c.openLog()
 	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- c.faults(ctx, log) }()
+	faults := c.faults
+	if short {
+		faults = c.killLeader
+	}
+	go func() { done <- faults(ctx, log) }()
 	watching, watched := context.WithCancel(ctx)
 	defer watched()
 	gap := make(chan time.Duration, 1)

@@ -31,7 +31,7 @@ type Config struct {
 		Username    string        `yaml:"username" help:"user of the cluster"`
 		Password    string        `yaml:"password" help:"its password; better TAPEDECK_KAFKA_PASSWORD" secret:"true"`
 		CA          string        `yaml:"ca" help:"file with the certificate authority of the cluster"`
-		Retention   time.Duration `yaml:"retention" help:"how long the embedded log keeps what the lake already has" min:"10m"`
+		Retention   time.Duration `yaml:"retention" help:"how long the log keeps its records: inside, those that the lake already has; on a cluster, all" min:"10m" zero:"15m inside and 168h on a cluster"`
 		Sync        bool          `yaml:"sync" help:"the embedded log waits for the disk at every batch: what it has acknowledged survives a power cut as well as a kill -9, at a half to a quarter of the speed"`
 	} `yaml:"kafka"`
 
@@ -169,7 +169,6 @@ func DefaultConfig() Config {
 	c.Feed, c.Quit = "sim", "ask"
 	c.Kafka.Prefix, c.Kafka.Partitions = "stock-market.", 12
 	c.Kafka.Protocol, c.Kafka.Mechanism = "plaintext", "SCRAM-SHA-512"
-	c.Kafka.Retention = 24 * time.Hour
 	c.Archive.RawForm = "none"
 	c.Sim.Symbols, c.Sim.Rate, c.Sim.Seed, c.Sim.History = 1000, 1, 1, true
 	c.Replay.Speed, c.Replay.Of = "1", "sim"

@@ -43,11 +43,7 @@ or not: tapedeck cost --set cost.endpoint=TYPE. See docs/sagemaker.md.`,
 			if err != nil {
 				return err
 			}
-			data, err := c.dataDir()
-			if err != nil {
-				return err
-			}
-			p, err := openPlace(data, c.Feed, false)
+			p, err := c.place(false)
 			if err != nil {
 				return err
 			}

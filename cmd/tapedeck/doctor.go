@@ -183,12 +183,7 @@ func checkLocale(context.Context, Config) finding {
 
 func checkPipeline(_ context.Context, c Config) finding {
 	f := finding{part: "pipeline", well: true}
-	data, err := c.dataDir()
-	if err != nil {
-		f.well, f.says = false, err.Error()
-		return f
-	}
-	p, err := openPlace(data, c.Feed, false)
+	p, err := c.place(false)
 	if err != nil {
 		f.well, f.says, f.remedy = false, err.Error(), "choose the directory of this feed, or another with --data DIR"
 		return f

@@ -12,12 +12,7 @@ import (
 
 func checkLog(ctx context.Context, c Config) finding {
 	f := finding{part: "log"}
-	data, err := c.dataDir()
-	if err != nil {
-		f.says = err.Error()
-		return f
-	}
-	p, err := openPlace(data, c.Feed, false)
+	p, err := c.place(false)
 	if err != nil {
 		f.says, f.remedy = err.Error(), "choose the directory of this feed, or another with --data DIR"
 		return f

@@ -119,7 +119,9 @@ func (e etl) clean(ctx context.Context) error {
 		OnTick: func(topic int, partition int32, offset int64, t *market.Tick) {
 			if h := lake.HourOf(t.Time); h >= e.from && h < e.to {
 				row = market.AppendTickCSV(row[:0], t, partition, offset)
-				failed = errors.Join(failed, ticks.Add(topic, row))
+				if err := ticks.Add(topic, row); err != nil {
+					failed = err
+				}
 			}
 		}}
 	read, spans, err := e.replay(ctx, r, "clean", &failed)
@@ -166,22 +168,23 @@ func (e etl) features(ctx context.Context) error {
 	}
 	defer features.Close()
 	within := func(t market.Time) bool { h := lake.HourOf(t); return h >= e.from && h < e.to }
-	barRow, featureRow := lake.TableOf(lake.Bars).Encoder(), lake.TableOf(lake.Features).Encoder()
-	var value, row []byte
+	var row []byte
 	var failed error
 	r := &pipeline.Rebuild{Calendar: calendarOf(e.config.market()), Clean: clean.Config{}, SecondFeatures: e.config.Compute.SecondFeatures,
 		OnBar: func(b *market.Bar) {
 			if within(b.Time) {
-				value = market.AppendBar(value[:0], b)
-				row = barRow.Append(row[:0], value, 0, 0, 0)
-				failed = errors.Join(failed, bars.Add(0, row))
+				row = lake.AppendBar(row[:0], b)
+				if err := bars.Add(0, row); err != nil {
+					failed = err
+				}
 			}
 		},
 		OnFeature: func(f *market.Feature) {
 			if within(f.Time) {
-				value = market.AppendFeature(value[:0], f)
-				row = featureRow.Append(row[:0], value, 0, 0, 0)
-				failed = errors.Join(failed, features.Add(0, row))
+				row = lake.AppendFeature(row[:0], f)
+				if err := features.Add(0, row); err != nil {
+					failed = err
+				}
 			}
 		}}
 	read, spans, err := e.replay(ctx, r, "features", &failed)

@@ -6,12 +6,17 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"tapedeck/ml"
 	"tapedeck/ml/features"
+	"tapedeck/ml/sagemaker"
 	"tapedeck/pipeline/live"
 	"tapedeck/pipeline/market"
 )
@@ -34,6 +39,22 @@ func (s *evenly) Predict(_ context.Context, batch ml.Batch, out []float32) error
 		out[i], out[i+1], out[i+2] = 0.001, -0.01, 0.012
 	}
 	return nil
+}
+
+// served answers as evenly does, behind an endpoint.
+type served struct{}
+
+func (served) Invoke(_ context.Context, _, _ int, _, out []float32) error {
+	for i := 0; i < len(out); i += ml.Outputs {
+		out[i], out[i+1], out[i+2] = 0.001, -0.01, 0.012
+	}
+	return nil
+}
+
+func (served) Describe() sagemaker.Description {
+	d := sagemaker.Description{Kind: "test", Name: "busy", Version: "1", Window: features.Window, Columns: len(features.Names)}
+	d.Width, d.Outputs = 1+d.Window*d.Columns, 2*ml.Outputs
+	return d
 }
 
 // someMinutes are bars of symbols for minutes from..to.
@@ -162,6 +183,52 @@ func TestAnEndpointThatIsAwayIsSaidAndComesBack(t *testing.T) {
 	}
 	if models, level, _ := f.Models(); level != live.OK || models[0].Down || models[0].Symbols != 20 {
 		t.Errorf("%v %+v", level, models[0])
+	}
+}
+
+// An endpoint that is asked more than its instances can answer costs the
+// forecasts of those minutes, which is said; the bars are in the next ones' past.
+func TestAThrottledEndpointIsSaidAndComesBack(t *testing.T) {
+	var throttled atomic.Bool
+	throttled.Store(true)
+	server := sagemaker.NewServer(sagemaker.ServerConfig{})
+	server.Set("busy", served{})
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if throttled.Load() {
+			w.Header().Set("X-Amzn-ErrorType", "ThrottlingException")
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, `{"message":"Rate exceeded"}`)
+			return
+		}
+		server.ServeHTTP(w, r)
+	}))
+	defer web.Close()
+	now := time.Now()
+	client, err := sagemaker.NewClient(t.Context(), sagemaker.ClientConfig{Endpoint: "busy", BaseURL: web.URL,
+		Horizons: []int32{60, 300}, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, predict := forecastsOf(t, steadyModel("xgboost", true, client))
+	for k := range 5 { // from the third on it is left alone for a while
+		f.take(someMinutes(20, 60+k, 61+k))
+		if list := predict(time.Now()); len(list) != 0 {
+			t.Fatalf("%d forecasts by an endpoint that is throttled", len(list))
+		}
+	}
+	models, level, text := f.Models()
+	if level != live.Trouble || models[0].Failures != 5 || !strings.Contains(text, "the endpoint is throttled: Rate exceeded") {
+		t.Errorf("%v %q", level, text)
+	}
+	throttled.Store(false)
+	now = now.Add(time.Minute)
+	f.take(someMinutes(20, 65, 66))
+	if list := predict(time.Now()); len(list) != 40 {
+		t.Errorf("%d forecasts when it answers again", len(list))
+	}
+	if _, level, text := f.Models(); level != live.OK {
+		t.Errorf("%v %q", level, text)
 	}
 }
 

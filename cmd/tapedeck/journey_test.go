@@ -28,14 +28,15 @@ func TestMain(m *testing.M) {
 
 // box is a user's home with nothing in it.
 type box struct {
-	t   *testing.T
-	dir string
-	env []string
+	t       *testing.T
+	dir     string
+	env     []string
+	program string // what runs: this test binary, or another
 }
 
 func newBox(t *testing.T) *box {
 	dir := t.TempDir()
-	b := &box{t: t, dir: dir}
+	b := &box{t: t, dir: dir, program: os.Args[0]}
 	for _, entry := range os.Environ() {
 		if !strings.HasPrefix(entry, "TAPEDECK_") && !strings.HasPrefix(entry, "XDG_") && !strings.HasPrefix(entry, "HOME=") {
 			b.env = append(b.env, entry)
@@ -51,7 +52,7 @@ func newBox(t *testing.T) *box {
 }
 
 func (b *box) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	cmd := exec.CommandContext(ctx, b.program, args...)
 	cmd.Env = b.env
 	return cmd
 }
@@ -308,6 +309,28 @@ func TestCommandLineErrors(t *testing.T) {
 		out, errs, code := b.tapedeck(args...)
 		if code != exitUsage || !strings.Contains(errs, want) {
 			t.Errorf("%v: exit %d, %q; wanted %q", args, code, out+errs, want)
+		}
+	}
+}
+
+// TestDirectoryKnowsItsFeed: a directory that is named is of the feed that made
+// it, whatever the configuration prefers; another one that is named is refused.
+func TestDirectoryKnowsItsFeed(t *testing.T) {
+	data := t.TempDir()
+	if _, err := openPlace(data, "yahoo", true); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TAPEDECK_FEED", "alphavantage")
+	if c, err := (&options{data: data}).config(); err != nil || c.Feed != "yahoo" {
+		t.Errorf("feed %q, %v", c.Feed, err)
+	}
+	for _, o := range []options{{data: data, feed: "sim"}, {data: data, set: []string{"feed=sim"}}} {
+		c, err := o.config()
+		if err != nil || c.Feed != "sim" {
+			t.Fatalf("feed %q, %v", c.Feed, err)
+		}
+		if _, err := openPlace(data, c.Feed, true); err == nil || !strings.Contains(err.Error(), "belongs to the feed yahoo") {
+			t.Errorf("another feed: %v", err)
 		}
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -151,6 +153,12 @@ func (o *options) config() (Config, error) {
 	if o.to != "" {
 		c.Replay.To = o.to
 	}
+	if o.data != "" && o.feed == "" && len(o.input) == 0 && !slices.ContainsFunc(o.set, func(s string) bool { return strings.HasPrefix(s, "feed=") }) {
+		var owner feedFile // a directory that is named knows its feed
+		if err := newPlace(o.data).readJSON("feed.json", &owner); err == nil && set("feed", owner.Feed) != nil {
+			return c, fmt.Errorf("%s: an unknown feed, %q; a newer tapedeck wrote it", filepath.Join(o.data, "feed.json"), owner.Feed)
+		}
+	}
 	if !o.own && c.Data == "" && o.feed == "" && len(c.Replay.Input) == 0 {
 		c.joinBox()
 	}
@@ -206,6 +214,7 @@ recording unless you say so.`,
 		newSQL(&o),
 		newAlerts(&o),
 		newRules(&o),
+		newGroups(&o),
 		newSilence(&o),
 		newNotify(&o),
 		newTrain(&o),

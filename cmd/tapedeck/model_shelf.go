@@ -57,7 +57,8 @@ type askedModel struct {
 	delay    sample
 	calls    int64
 	failures int64
-	failing  int // calls in a row
+	waited   time.Duration // for answers
+	failing  int           // calls in a row
 	trouble  string
 	newest   market.Time
 	symbols  int
@@ -79,7 +80,9 @@ func (a *askedModel) predict(ctx context.Context, batch ml.Batch, out []float32)
 		a.trouble = fmt.Sprintf("no forecast of the minute: %v", err)
 		return false
 	}
-	a.latency.add(time.Since(began))
+	took := time.Since(began)
+	a.waited += took
+	a.latency.add(took)
 	a.failing, a.trouble = 0, ""
 	return true
 }
@@ -103,7 +106,7 @@ func (a *askedModel) state() live.Model {
 		Name: m.Name, Version: m.Version, Champion: a.champion, Trained: m.Made,
 		From: m.Training.From, To: m.Training.To, Learned: m.Training.Symbols,
 		Made: a.newest, Symbols: a.symbols, Latency: a.latency.quantiles(), Delay: a.delay.quantiles(),
-		Calls: a.calls, Failures: a.failures, Down: a.failing >= downAfter, Text: a.trouble, Filled: m.Scores,
+		Calls: a.calls, Failures: a.failures, Waited: a.waited.Seconds(), Down: a.failing >= downAfter, Text: a.trouble, Filled: m.Scores,
 	}
 }
 

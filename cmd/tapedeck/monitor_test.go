@@ -12,8 +12,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"gopkg.in/yaml.v3"
 
+	"tapedeck/pipeline/kafka"
 	"tapedeck/pipeline/live"
 	"tapedeck/pipeline/market"
 	"tapedeck/store/lake"
@@ -22,6 +24,8 @@ import (
 type steady struct{}
 
 func (steady) Trouble() string { return "" }
+
+func (steady) Statistics() []kafka.Statistics { return []kafka.Statistics{{Client: "producer"}} }
 
 // gathered are the names of the metrics that a pipeline with every kind of
 // stage serves.
@@ -32,17 +36,30 @@ func gathered(t *testing.T) map[string]bool {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	m := &monitor{log: steady{}, lake: l, stages: map[string]live.Status{}, started: time.Now()}
-	m.watch(live.Status{Stage: "archive", Instance: "a", Time: market.At(time.Now()), Memory: 1, Reasons: map[string]int64{"late": 1}, Flush: &live.Flush{}})
+	m := &monitor{log: steady{}, lake: l, stages: map[string]live.Status{}, seen: map[string]time.Time{}, started: time.Now()}
+	m.watch(live.Status{Stage: "archive", Instance: "a", Time: market.At(time.Now()), Memory: 1, Reasons: map[string]int64{"late": 1}, Alerts: map[string]int64{"info": 1},
+		Models: []live.Model{{Name: "xgboost", Calls: 3, Failures: 1, Waited: 0.5}}, Flush: &live.Flush{}})
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
+	problems, err := promlint.NewWithMetricFamilies(families).Lint()
+	if err != nil {
+		t.Error(err)
+	}
+	for _, p := range problems {
+		if strings.HasPrefix(p.Metric, "tapedeck_") {
+			t.Errorf("%s: %s", p.Metric, p.Text)
+		}
+	}
 	names := map[string]bool{"up": true} // Prometheus's own
 	for _, f := range families {
 		names[f.GetName()] = true
+		if strings.Contains(f.String(), "summary:{") || strings.Contains(f.String(), "summary:<") {
+			names[f.GetName()+"_sum"], names[f.GetName()+"_count"] = true, true
+		}
 	}
 	return names
 }

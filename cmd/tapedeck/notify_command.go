@@ -117,11 +117,7 @@ target log, a file, is always there and gets the alerts whose rule names no othe
 }
 
 func testTarget(ctx context.Context, c Config, name string, out io.Writer) error {
-	data, err := c.dataDir()
-	if err != nil {
-		return err
-	}
-	p, err := openPlace(data, c.Feed, false)
+	p, err := c.place(false)
 	if err != nil {
 		return err
 	}
@@ -153,12 +149,8 @@ func testTarget(ctx context.Context, c Config, name string, out io.Writer) error
 func listTargets(ctx context.Context, c Config, out io.Writer) error {
 	state := map[string]live.Status{}
 	if err := onLog(ctx, c, func(log *kafka.Client) error {
-		records, err := log.ReadLast(ctx, kafka.Status, 0, 500)
-		for i := range records {
-			var s live.Status
-			if live.DecodeStatus(records[i].Value, &s) != nil {
-				continue
-			}
+		all, err := statuses(ctx, log)
+		for _, s := range all {
 			if name, ok := strings.CutPrefix(s.Stage, "notify "); ok {
 				state[name] = s
 			}
@@ -194,11 +186,7 @@ func isNotRunning(err error) bool { _, ok := err.(errNotRunning); return ok }
 
 // onLog works with the log of the pipeline that runs here, or of the cluster.
 func onLog(ctx context.Context, c Config, work func(*kafka.Client) error) error {
-	data, err := c.dataDir()
-	if err != nil {
-		return err
-	}
-	p, err := openPlace(data, c.Feed, false)
+	p, err := c.place(false)
 	if err != nil {
 		return err
 	}
@@ -213,7 +201,7 @@ func onLog(ctx context.Context, c Config, work func(*kafka.Client) error) error 
 	case len(c.Kafka.Brokers) > 0:
 		log, err = kafka.Open(logConfig(c), slog.New(slog.DiscardHandler))
 	default:
-		return errNotRunning{data}
+		return errNotRunning{p.dir}
 	}
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,7 +76,7 @@ func (p *place) hold(ctx context.Context, c Config, logger *slog.Logger) (h *hel
 	h.run = runFile{Version: version, PID: os.Getpid(), Started: time.Now(), Feed: c.Feed, Brokers: config.Brokers,
 		Prefix: c.prefix(), Lake: c.lakeLocation(p.dir)}
 	if h.broker != nil {
-		h.run.User, h.run.Password, h.run.Embedded = h.broker.User(), h.broker.Password(), true
+		h.run.User, h.run.Password, h.run.Embedded, h.run.Disk = h.broker.User(), h.broker.Password(), true, p.path("log")
 	}
 	if err = p.writeJSON("run.json", h.run); err != nil {
 		return h, err
@@ -126,6 +127,7 @@ func logConfig(c Config) kafka.Config {
 	config.Prefix = c.prefix()
 	config.Partitions = c.Kafka.Partitions
 	config.Replication = c.Kafka.Replication
+	config.Retention = cmp.Or(c.Kafka.Retention, config.Retention)
 	config.Security = kafka.Security{Protocol: strings.ToUpper(c.Kafka.Protocol), Mechanism: c.Kafka.Mechanism,
 		Username: c.Kafka.Username, Password: c.Kafka.Password, CALocation: c.Kafka.CA}
 	return config
@@ -137,6 +139,7 @@ func attach(c Config, run *runFile, logger *slog.Logger) (*kafka.Client, error) 
 	config.Prefix = run.Prefix
 	if run.Embedded {
 		config = kafka.EmbeddedConfig(config, run.Brokers[0], run.User, run.Password)
+		config.Disk = run.Disk
 	} else {
 		config.Brokers = run.Brokers
 	}

@@ -50,6 +50,7 @@ type runFile struct {
 	User     string    `json:"user,omitempty"`
 	Password string    `json:"password,omitempty"`
 	Embedded bool      `json:"embedded,omitempty"`
+	Disk     string    `json:"disk,omitempty"` // where an embedded broker's log lies
 	Prefix   string    `json:"prefix"`
 	Lake     string    `json:"lake"`
 }
@@ -62,6 +63,15 @@ type feedFile struct {
 
 // placeVersion is the form of a data directory; one of a newer form is refused.
 const placeVersion = 1
+
+// place is the data directory of the configuration.
+func (c *Config) place(claim bool) (*place, error) {
+	dir, err := c.dataDir()
+	if err != nil {
+		return nil, err
+	}
+	return openPlace(dir, c.Feed, claim)
+}
 
 // openPlace makes the directory where it is missing and checks that it belongs to this feed.
 func openPlace(dir, feed string, claim bool) (*place, error) {

@@ -39,7 +39,7 @@ func currentRole() role {
 // limit takes away what the role may not do.
 func (r role) limit(data *tui.Data) {
 	if r == viewer {
-		data.SQL, data.Models, data.Rules = nil, nil, nil
+		data.SQL, data.Queries, data.Models, data.Rules = nil, nil, nil, nil
 		if a, ok := data.Alerts.(screenAlerts); ok {
 			a.readOnly = true
 			data.Alerts = a

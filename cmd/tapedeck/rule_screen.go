@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tapedeck/pipeline/alert"
@@ -25,6 +26,8 @@ type screenRules struct {
 	mu   sync.Mutex
 	log  *kafka.Client // that book is over
 	book *rulebook
+
+	current atomic.Pointer[rulebook] // book, for readers that do not wait
 }
 
 func newScreenRules(s *screen) *screenRules { return &screenRules{screen: s, world: ruleWorld()} }
@@ -56,11 +59,39 @@ func (r *screenRules) rules(ctx context.Context) (*rulebook, error) {
 	if err != nil {
 		return nil, err
 	}
+	book.own = r.screen.place.ownLists()
 	if r.book != nil {
 		r.book.Close()
 	}
 	r.book, r.log = book, log
+	r.current.Store(book)
 	return book, nil
+}
+
+// sharedEvery is how often it is looked whether shared lists were changed here.
+const sharedEvery = 2 * time.Second
+
+// keepShared keeps the lists and saved queries that this analyst has shared as
+// he has them, until ctx is done.
+func (r *screenRules) keepShared(ctx context.Context) {
+	ticker := time.NewTicker(sharedEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		book, err := r.rules(ctx)
+		if err == nil {
+			if err = book.refresh(ctx); err == nil {
+				err = book.keepShared(ctx)
+			}
+		}
+		if err != nil && ctx.Err() == nil && !errors.Is(err, errNoHistory) {
+			r.screen.slog.Warn("shared watchlists are not kept up", "error", err)
+		}
+	}
 }
 
 // List is the rules that stand, edits of others included.
@@ -75,9 +106,18 @@ func (r *screenRules) List(ctx context.Context) ([]market.Rule, error) {
 	return book.List(), nil
 }
 
+// known is the rulebook as it was last read, for what must be quick: nothing
+// is asked of the log.
+func (r *screenRules) known() *rulebook {
+	if book := r.current.Load(); book != nil {
+		return book
+	}
+	return &rulebook{world: r.world, own: r.screen.place.ownLists()}
+}
+
 // Check compiles a rule.
 func (r *screenRules) Check(rule market.Rule) *tui.RuleProblem {
-	err := (&rulebook{world: r.world}).Check(rule)
+	err := r.known().Check(rule)
 	if err == nil {
 		return nil
 	}
@@ -120,6 +160,13 @@ func (r *screenRules) Complete(field, text string, cursor int) []tui.RuleWord {
 		for _, sector := range r.world.Sectors {
 			choose("every symbol of the sector", "sector:"+strings.ToLower(sector))
 		}
+		for _, name := range r.known().groupNames() {
+			if strings.HasPrefix(name, market.QueryGroup) {
+				choose("what the saved query gives, asked each minute", name)
+			} else {
+				choose("the symbols of the list, as it stands", "group:"+name)
+			}
+		}
 	}
 	return out
 }
@@ -135,18 +182,22 @@ func (r *screenRules) Help(word string) (tui.RuleWord, bool) {
 }
 
 // past is the history that rules are tried on.
-func (r *screenRules) past() (*past, error) {
+func (r *screenRules) past(ctx context.Context) (*past, error) {
 	db, _, err := r.screen.db()
 	if err != nil {
 		return nil, err
 	}
+	book, err := r.rules(ctx)
+	if err != nil {
+		return nil, err
+	}
 	feed := r.screen.config.market()
-	return &past{db: db, feed: feed, calendar: calendarOf(feed)}, nil
+	return &past{db: db, feed: feed, calendar: calendarOf(feed), rules: book}, nil
 }
 
 // Standing is what a rule says at the newest tick.
 func (r *screenRules) Standing(ctx context.Context, rule market.Rule) ([]tui.RuleStanding, market.Time, error) {
-	p, err := r.past()
+	p, err := r.past(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -214,7 +265,7 @@ func (r *screenRules) Undo(ctx context.Context, name string) error {
 
 // Backtest plays recorded history through the live engine.
 func (r *screenRules) Backtest(ctx context.Context, rule market.Rule, since time.Duration, progress func(share float64)) (*tui.RuleTrial, error) {
-	p, err := r.past()
+	p, err := r.past(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/user"
 	"slices"
 	"strings"
 	"sync"
@@ -42,6 +41,7 @@ var errNoRule = errors.New("there is no such rule")
 type rulebook struct {
 	log   *kafka.Client // nil: nothing was ever recorded, and nothing can be edited
 	world alert.World
+	own   *ownLists // of who edits; may be nil
 	by    string
 	now   func() time.Time
 
@@ -51,8 +51,9 @@ type rulebook struct {
 	mu     sync.Mutex
 	rules  map[string]*ruleRecord
 	order  []string // names, as they first came
-	next   int64    // offset after the last record
-	noting bool     // an edit is being made: records are noted
+	groups groupBook
+	next   int64 // offset after the last record
+	noting bool  // an edit is being made: records are noted
 	noted  [][]byte
 }
 
@@ -107,10 +108,7 @@ func ruleWorld() alert.World {
 
 // editor is who sits here, as it stands beside an edit.
 func editor() string {
-	name := os.Getenv("USER")
-	if u, err := user.Current(); err == nil && u.Username != "" {
-		name = u.Username
-	}
+	name := whoami()
 	if name == "" {
 		name = "somebody"
 	}
@@ -156,6 +154,9 @@ func (b *rulebook) take(records []kafka.Record) (changed bool) {
 		b.next = r.Offset + 1
 		if b.noting {
 			b.noted = append(b.noted, append([]byte(nil), r.Value...))
+		}
+		if b.groups.take(r.Key, r.Value) {
+			continue
 		}
 		record := new(ruleRecord)
 		if len(r.Value) == 0 { // a tombstone, by another program
@@ -255,13 +256,11 @@ func (b *rulebook) Check(rule market.Rule) error {
 	if strings.ContainsFunc(rule.Name, func(r rune) bool { return r == '/' || unicode.IsControl(r) }) || len(rule.Name) > maxRuleName {
 		return &alert.Problem{Field: "name", Reason: fmt.Sprintf("a name is at most %d bytes, without / and control characters", maxRuleName)}
 	}
-	for _, who := range rule.Watch {
-		who = strings.TrimPrefix(strings.TrimSpace(who), "!")
-		if kind, _, _ := strings.Cut(who, ":"); kind == "group" || kind == "query" {
-			return &alert.Problem{Field: "watch", Reason: who + ": the pipeline does not know the groups and queries of a screen; name symbols, patterns such as A*, or sector:NAME"}
-		}
+	world := b.world
+	if len(alert.Groups(rule.Watch)) > 0 {
+		world.Groups = b.groupNames()
 	}
-	_, err := alert.Compile(rule, b.world)
+	_, err := alert.Compile(rule, world)
 	return err
 }
 
@@ -273,6 +272,9 @@ func (b *rulebook) Check(rule market.Rule) error {
 func (b *rulebook) Set(ctx context.Context, rule market.Rule) (market.Rule, error) {
 	rule.Deleted = false
 	if err := b.Check(rule); err != nil {
+		return market.Rule{}, err
+	}
+	if err := b.share(ctx, rule); err != nil {
 		return market.Rule{}, err
 	}
 	return b.write(ctx, rule.Name, func(before *ruleRecord) (ruleRevision, error) {
@@ -370,9 +372,6 @@ func (b *rulebook) Restore(ctx context.Context, name string, revision int32) (ma
 func (b *rulebook) write(ctx context.Context, name string, change func(before *ruleRecord) (ruleRevision, error)) (market.Rule, error) {
 	b.edit.Lock()
 	defer b.edit.Unlock()
-	if b.log == nil {
-		return market.Rule{}, errors.New("there is no log to write the rule to: start tapedeck once")
-	}
 	if err := b.refresh(ctx); err != nil {
 		return market.Rule{}, err
 	}
@@ -381,10 +380,8 @@ func (b *rulebook) write(ctx context.Context, name string, change func(before *r
 	if err != nil {
 		return market.Rule{}, err
 	}
-	if b.producer == nil {
-		if b.producer, err = b.log.NewProducer(); err != nil {
-			return market.Rule{}, fmt.Errorf("write the rule: %w", err)
-		}
+	if err := b.open(); err != nil {
+		return market.Rule{}, err
 	}
 	b.watch(true)
 	defer b.watch(false)
@@ -401,8 +398,7 @@ func (b *rulebook) write(ctx context.Context, name string, change func(before *r
 			err = b.producer.Flush(ctx)
 		}
 		if err != nil {
-			b.producer.Close(context.WithoutCancel(ctx)) // what failed must not come later
-			b.producer = nil
+			b.abandon(ctx)
 			return market.Rule{}, fmt.Errorf("write the rule: %w", err)
 		}
 		if err := b.refresh(ctx); err != nil {
@@ -422,6 +418,25 @@ func (b *rulebook) write(ctx context.Context, name string, change func(before *r
 		}
 		before = joinPast(after, append(append(others, b.between(name, nil)...), before)...)
 	}
+}
+
+// open makes the producer of edits, where there is none yet.
+func (b *rulebook) open() (err error) {
+	if b.log == nil {
+		return errors.New("there is no log to write to: start tapedeck once")
+	}
+	if b.producer == nil {
+		if b.producer, err = b.log.NewProducer(); err != nil {
+			return fmt.Errorf("write to the log: %w", err)
+		}
+	}
+	return nil
+}
+
+// abandon ends the producer after a failure: what failed must not come later.
+func (b *rulebook) abandon(ctx context.Context) {
+	b.producer.Close(context.WithoutCancel(ctx))
+	b.producer = nil
 }
 
 // watch notes the records that come from now on, or ends that.
@@ -552,11 +567,7 @@ func clockOf(t market.Time) string {
 // log is made where there is none yet, and the default rules with it, as a
 // first start would.
 func openRules(ctx context.Context, c Config, write bool) (*rulebook, func(), error) {
-	data, err := c.dataDir()
-	if err != nil {
-		return nil, nil, err
-	}
-	p, err := openPlace(data, c.Feed, write)
+	p, err := c.place(write)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -584,6 +595,7 @@ func openRules(ctx context.Context, c Config, write bool) (*rulebook, func(), er
 		v.close()
 		return nil, nil, err
 	}
+	b.own = p.ownLists()
 	return b, func() { b.Close(); v.close() }, nil
 }
 

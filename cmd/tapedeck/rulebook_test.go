@@ -18,7 +18,7 @@ import (
 )
 
 // testLog is an embedded log with all topics, and its broker.
-func testLog(t *testing.T) (*kafka.Client, *kafka.Broker) {
+func testLog(t testing.TB) (*kafka.Client, *kafka.Broker) {
 	t.Helper()
 	broker, err := kafka.OpenBroker(t.TempDir(), kafka.BrokerConfig{})
 	if err != nil {

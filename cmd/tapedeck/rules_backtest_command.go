@@ -32,7 +32,17 @@ func (o *options) withPast(ctx context.Context, notes io.Writer, work func(*past
 	if err != nil {
 		return err
 	}
-	return work(&past{db: v.db, feed: c.market(), calendar: calendarOf(c.market())}, book)
+	defer book.Close()
+	data, err := c.dataDir()
+	if err != nil {
+		return err
+	}
+	own, _, err := guestDir(data)
+	if err != nil {
+		return err
+	}
+	book.own = (&place{dir: data, own: own}).ownLists()
+	return work(&past{db: v.db, feed: c.market(), calendar: calendarOf(c.market()), rules: book}, book)
 }
 
 // asked is the rule that a command line means: one by its name, or a condition.

@@ -68,17 +68,25 @@ func newRulesLs(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "ls",
 		Aliases: []string{"list"},
-		Short:   "List the rules",
-		Args:    cobra.NoArgs,
+		Short:   "List the rules, and how they do",
+		Long: `Lists the rules. Where a pipeline runs it says of each how many alerts began
+today, for how many symbols it fires and waits to fire now, how many ns an
+evaluation takes, and which part that is of what is planned for one.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkFormat(format); err != nil {
 				return err
 			}
 			return o.withRules(cmd.Context(), false, func(b *rulebook) error {
-				g := grid{names: []string{"rule", "on", "severity", "watch", "when", "manners", "revision", "edited", "by"}}
+				states, _, err := ruleStates(cmd.Context(), b.log)
+				if err != nil {
+					return err
+				}
+				table := format == "table"
+				g := grid{names: slices.Concat([]string{"rule", "on", "severity"}, ruleColumns(table), []string{"watch", "when", "manners", "revision", "edited", "by"})}
 				for _, r := range b.List() {
-					g.add(r.Name, !r.Disabled, r.Severity.String(), watchOf(r), strings.Join(strings.Fields(r.When), " "), mannersOf(r),
-						int64(r.Revision), r.Edited, r.EditedBy)
+					g.add(slices.Concat([]any{r.Name, !r.Disabled, r.Severity.String()}, ruleCells(states, r.Name, table),
+						[]any{watchOf(r), strings.Join(strings.Fields(r.When), " "), mannersOf(r), int64(r.Revision), r.Edited, r.EditedBy})...)
 				}
 				return g.write(cmd.OutOrStdout(), format)
 			})
@@ -148,7 +156,7 @@ func newRulesShow(o *options) *cobra.Command {
 				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "# revision %d, by %s, %s\n", r.Revision, printable(r.EditedBy), clockOf(r.Edited)); err != nil {
 					return err
 				}
-				return alert.WriteYAML(cmd.OutOrStdout(), []market.Rule{r})
+				return alert.WriteYAML(cmd.OutOrStdout(), alert.File{Rules: []market.Rule{r}})
 			})
 		},
 		ValidArgsFunction: o.ruleNames,
@@ -222,7 +230,7 @@ type ruleFlags struct {
 
 func (f *ruleFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringSliceVar(&f.watch, "symbols", nil, "whom it watches: symbols, globs such as 'A*', sector:NAME; all if empty")
+	flags.StringSliceVar(&f.watch, "symbols", nil, "whom it watches: symbols, globs such as 'A*', sector:NAME, group:NAME, query:NAME; all if empty")
 	flags.StringVar(&f.hold, "for", "", "how long the condition must hold before it fires, such as 10s")
 	flags.StringVar(&f.repeat, "repeat", "", "once, 'once per bar', 'once per bar close' or 'every time'; empty fires and resolves")
 	flags.StringVar(&f.cooldown, "cooldown", "", "shortest time between two alerts of one symbol")
@@ -457,7 +465,7 @@ func newRulesImport(o *options) *cobra.Command {
 		Short: "Take rules from YAML files",
 		Long: `Makes or changes the rules of the files, each of which is checked first: one
 wrong rule, and nothing is taken. Rules that the files do not name stay as they
-are. - is standard input.`,
+are, and groups of the files are set. - is standard input.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.importRules(cmd, args, dry) },
 	}
@@ -467,21 +475,39 @@ are. - is standard input.`,
 
 func (o *options) importRules(cmd *cobra.Command, files []string, dry bool) error {
 	var rules []market.Rule
+	var groups []market.Group
 	from := map[string]string{}
 	for _, file := range files {
 		some, err := readRules(file, cmd.InOrStdin())
 		if err != nil {
 			return usageError{err}
 		}
-		for _, r := range some {
+		for _, r := range some.Rules {
 			if before, twice := from[r.Name]; twice {
 				return usageError{fmt.Errorf("%s: the rule %q stands in %s already", file, r.Name, before)}
 			}
 			from[r.Name] = file
 		}
-		rules = append(rules, some...)
+		rules, groups = append(rules, some.Rules...), append(groups, some.Groups...)
 	}
 	return o.withRules(cmd.Context(), !dry, func(b *rulebook) error {
+		world := alert.World{Groups: b.groupNames()}
+		for _, g := range groups {
+			world.Groups = append(world.Groups, g.Name)
+		}
+		for _, r := range rules {
+			if _, err := alert.Compile(r, world); err != nil {
+				return ruleError(r, err)
+			}
+		}
+		for _, g := range groups {
+			if dry {
+				break
+			}
+			if err := b.SetGroup(cmd.Context(), g); err != nil {
+				return err
+			}
+		}
 		made, changed, same := 0, 0, 0
 		for _, r := range rules {
 			before, err := b.Rule(r.Name)
@@ -510,19 +536,19 @@ func (o *options) importRules(cmd *cobra.Command, files []string, dry bool) erro
 	})
 }
 
-func readRules(file string, stdin io.Reader) ([]market.Rule, error) {
+func readRules(file string, stdin io.Reader) (alert.File, error) {
 	in := stdin
 	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {
-			return nil, fmt.Errorf("open the file of rules: %w", err)
+			return alert.File{}, fmt.Errorf("open the file of rules: %w", err)
 		}
 		defer f.Close()
 		in = f
 	}
 	rules, err := alert.ReadYAML(in, ruleWorld())
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return alert.File{}, fmt.Errorf("%s: %w", file, err)
 	}
 	return rules, nil
 }
@@ -544,7 +570,7 @@ func sameRule(a, b market.Rule) bool {
 func newRulesExport(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use:   "export [NAME…]",
-		Short: "Write rules as a YAML file to standard output",
+		Short: "Write rules, and the groups that they watch, as a YAML file to standard output",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.withRules(cmd.Context(), false, func(b *rulebook) error {
 				rules := b.List()
@@ -558,7 +584,7 @@ func newRulesExport(o *options) *cobra.Command {
 						rules = append(rules, r)
 					}
 				}
-				return alert.WriteYAML(cmd.OutOrStdout(), rules)
+				return alert.WriteYAML(cmd.OutOrStdout(), b.fileOf(rules...))
 			})
 		},
 		ValidArgsFunction: o.ruleNames,

@@ -65,8 +65,8 @@ func TestRulesCommand(t *testing.T) {
 	}
 	all := rules("export")
 	list, err := alert.ReadYAML(strings.NewReader(all), ruleWorld())
-	if err != nil || len(list) != len(alert.Defaults())+1 {
-		t.Error(len(list), err)
+	if err != nil || len(list.Rules) != len(alert.Defaults())+1 {
+		t.Error(len(list.Rules), err)
 	}
 	if out := b.must(append([]string{"alerts"}, place...)...); out != "no alerts\n" {
 		t.Error(out)
@@ -88,7 +88,8 @@ func TestRulesCommand(t *testing.T) {
 		{"is not a length of time", []string{"rules", "set", "price drop", "--for", "ten"}},
 		{"did you mean once per bar?", []string{"rules", "set", "price drop", "--keep-firing", "", "--repeat", "once per ba"}},
 		{"there is no sector", []string{"rules", "set", "price drop", "--symbols", "sector:enrgy"}},
-		{"the pipeline does not know the groups", []string{"rules", "set", "price drop", "--symbols", "group:mine"}},
+		{`there is no group "mine"`, []string{"rules", "set", "price drop", "--symbols", "group:mine"}},
+		{`there is no saved query "mine"`, []string{"rules", "set", "price drop", "--symbols", "query:mine"}},
 		{"without / and control characters", []string{"rules", "set", "a/b", "price > 1"}},
 		{"did you mean when?", []string{"rules", "import", broken}},
 		{"no such file", []string{"rules", "import", filepath.Join(b.dir, "none.yaml")}},

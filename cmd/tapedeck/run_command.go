@@ -45,7 +45,7 @@ ended and all of it lies in the lake, and prints what it did.`,
 				}
 			}
 			if c.Feed == "replay" && len(c.Replay.Input) == 0 && !c.recorded() && (len(stages) == 0 || slices.Contains(stages, "feed")) {
-				return usageError{errors.New("--feed replay needs --input FILE, or --from TIME for what the lake has recorded")}
+				return errNoInput
 			}
 			return runPipeline(cmd.Context(), c, stages, once, o.pipelineArgs(), cmd.OutOrStdout())
 		},
@@ -56,15 +56,14 @@ ended and all of it lies in the lake, and prints what it did.`,
 	return cmd
 }
 
+// errNoInput says that there is nothing to replay.
+var errNoInput = usageError{errors.New("--feed replay needs --input FILE, or --from TIME for what the lake has recorded")}
+
 // runPipeline holds the data directory, opens log and lake and runs the
 // stages. What it opens it closes in the reverse order, after the stages have
 // ended in order.
 func runPipeline(ctx context.Context, c Config, stages []string, once bool, trainArgs []string, out io.Writer) (err error) {
-	data, err := c.dataDir()
-	if err != nil {
-		return err
-	}
-	p, err := openPlace(data, c.Feed, true)
+	p, err := c.place(true)
 	if err != nil {
 		return err
 	}
@@ -91,6 +90,7 @@ func runPipeline(ctx context.Context, c Config, stages []string, once bool, trai
 		defer func() { err = errors.Join(err, asked.close()) }()
 		config.Forecaster = newForecaster(openModels(p.models(), asked, c.Predict.Train, logger), h.recentMinutes(c, logger), logger)
 	}
+	config.Symbols = h.askSymbols(c)
 	behind := backlog{elsewhere: len(stages) > 0 && !slices.Contains(stages, "compute")}
 	watchers := []func(live.Status){behind.watch}
 	config.Watch = func(s live.Status) {
@@ -109,7 +109,7 @@ func runPipeline(ctx context.Context, c Config, stages []string, once bool, trai
 	if config.Notify, err = notifyTargets(ctx, c, p); err != nil {
 		return err
 	}
-	logger.Info("pipeline starts", "version", version, "data", data, "feed", c.Feed, "brokers", h.run.Brokers)
+	logger.Info("pipeline starts", "version", version, "data", p.dir, "feed", c.Feed, "brokers", h.run.Brokers)
 	trimming, stop := context.WithCancel(ctx)
 	defer stop()
 	go trimMemory(trimming, 20*time.Second)
@@ -176,11 +176,7 @@ func newStop(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			data, err := c.dataDir()
-			if err != nil {
-				return err
-			}
-			p, err := openPlace(data, c.Feed, false)
+			p, err := c.place(false)
 			if err != nil {
 				return err
 			}
@@ -189,7 +185,7 @@ func newStop(o *options) *cobra.Command {
 				return err
 			}
 			if run == nil && !starting {
-				fmt.Fprintln(cmd.OutOrStdout(), "no pipeline runs on", data)
+				fmt.Fprintln(cmd.OutOrStdout(), "no pipeline runs on", p.dir)
 				return nil
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), time.Minute)

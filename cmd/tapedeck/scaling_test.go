@@ -151,48 +151,78 @@ func TestScalingOut(t *testing.T) {
 	sameTables(t, f.b, quiet)
 }
 
-// TestScalingSpeed measures how fast processes that share the stage compute
-// take in a log that is already there, and what a tick costs them.
+// TestScalingSpeed measures, for 1,000 symbols with one and with twenty ticks a
+// second each, what a tick costs each stage, and how fast processes that share
+// the stage compute take in a log that is already there. A process's start and
+// end are in the figures; the broker, which is the test's own, is not.
 func TestScalingSpeed(t *testing.T) {
 	if os.Getenv("TAPEDECK_TEST_SCALING") != "1" {
 		t.Skip("speed by number of processes is measured when TAPEDECK_TEST_SCALING=1 is set")
 	}
-	const rows = 600_000
-	for _, processes := range []int{1, 2, 4} {
-		t.Run(fmt.Sprint(processes), func(t *testing.T) {
-			f := newFleet(t)
-			file, good, _ := f.b.recording(rows)
-			f.ended(f.start("feed", "--input", file, "--speed", "max", "--once"))
-			ends, err := f.log.Offsets(t.Context(), kafka.Ticks)
-			if err != nil {
-				t.Fatal(err)
-			}
-			began := time.Now()
-			var members []*fleetProcess
-			for range processes {
-				members = append(members, f.start("compute"))
-			}
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-			defer cancel()
-			for {
-				done, err := f.log.Committed(ctx, "compute", kafka.Ticks)
-				if err == nil && reached(done, ends) {
-					break
+	for _, load := range []struct{ perSecond, seconds int }{{1, 600}, {20, 30}} {
+		for _, processes := range []int{1, 2, 4} {
+			t.Run(fmt.Sprintf("%d a second and symbol, %d processes", load.perSecond, processes), func(t *testing.T) {
+				f := newFleet(t)
+				file, ticks := f.b.crowd(load.perSecond, load.seconds)
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+				defer cancel()
+				report := func(stage string, began time.Time, members ...*fleetProcess) {
+					t.Helper()
+					took, cpu := time.Since(began), time.Duration(0)
+					for _, m := range members {
+						cpu += m.cmd.ProcessState.UserTime() + m.cmd.ProcessState.SystemTime()
+					}
+					t.Logf("%s, %d processes: %.0f ticks/s, %.1f µs of CPU a tick", stage, len(members), float64(ticks)/took.Seconds(), float64(cpu.Microseconds())/float64(ticks))
 				}
-				if failed := pause(ctx); failed != nil {
-					t.Fatal(errors.Join(failed, err), done, ends)
+				began := time.Now()
+				feed := f.start("feed", "--input", file, "--speed", "max", "--once")
+				f.ended(feed)
+				report("feed", began, feed)
+
+				began = time.Now()
+				var members []*fleetProcess
+				for range processes {
+					members = append(members, f.start("compute"))
 				}
-			}
-			took, cpu := time.Since(began), time.Duration(0)
-			if got := f.trades(ctx); got != int64(good) {
-				t.Errorf("the bars hold %d trades when the group has read all, the file has %d", got, good)
-			}
-			for _, m := range members {
-				f.leave(m)
-				cpu += m.cmd.ProcessState.UserTime() + m.cmd.ProcessState.SystemTime()
-			}
-			t.Logf("%d processes: %.0f ticks/s, %.1f µs of CPU a tick", processes, rows/took.Seconds(), float64(cpu.Microseconds())/rows)
-		})
+				f.read(ctx, "compute", kafka.Ticks)
+				took := time.Since(began)
+				if got := f.trades(ctx); got != int64(ticks) {
+					t.Errorf("the bars hold %d trades when the group has read all, the file has %d", got, ticks)
+				}
+				for _, m := range members {
+					f.leave(m)
+				}
+				report("compute", time.Now().Add(-took), members...)
+				if processes > 1 {
+					return
+				}
+				began = time.Now()
+				archive := f.start("archive")
+				for _, topic := range []string{kafka.Ticks, kafka.Bars, kafka.Features} {
+					f.read(ctx, "archive-"+topic, topic)
+				}
+				f.leave(archive)
+				report("archive", began, archive)
+			})
+		}
+	}
+}
+
+// read waits until a group has read all of a topic that there is now.
+func (f *fleet) read(ctx context.Context, group, topic string) {
+	f.t.Helper()
+	ends, err := f.log.Offsets(ctx, topic)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	for {
+		done, err := f.log.Committed(ctx, group, topic)
+		if err == nil && reached(done, ends) {
+			return
+		}
+		if failed := pause(ctx); failed != nil {
+			f.t.Fatal(errors.Join(failed, err), group, done, ends)
+		}
 	}
 }
 

@@ -31,10 +31,12 @@ type screen struct {
 	notes  *noteBook
 
 	mu   sync.Mutex
-	view *view // nil until the pipeline has been reached
+	view *view         // nil until the pipeline has been reached
+	log  *kafka.Client // nil while no pipeline is followed
 	text string
 	up   atomic.Bool
-	done bool // the analyst stopped the pipeline: it is not started again
+	soon atomic.Bool // the first pipeline of this screen is being reached
+	done bool        // the analyst stopped the pipeline: it is not started again
 }
 
 // runScreen opens the workstation and stays until the analyst leaves. Nothing
@@ -47,16 +49,14 @@ func runScreen(ctx context.Context, o *options) error {
 	if !isTerminal(os.Stdout) || !isTerminal(os.Stdin) {
 		return usageError{errors.New("the workstation needs a terminal; tapedeck run is the pipeline without a screen, see tapedeck --help")}
 	}
+	p, err := c.place(true)
+	if err != nil {
+		return err
+	}
 	if c.Feed == "replay" && len(c.Replay.Input) == 0 && !c.recorded() {
-		return usageError{errors.New("--feed replay needs --input FILE, or --from TIME for what the lake has recorded")}
-	}
-	data, err := c.dataDir()
-	if err != nil {
-		return err
-	}
-	p, err := openPlace(data, c.Feed, true)
-	if err != nil {
-		return err
+		if run, starting, err := p.running(); err != nil || run == nil && !starting {
+			return errors.Join(err, errNoInput)
+		}
 	}
 	logger, closeLog, err := openLogFile(p, c.Log.Level)
 	if err != nil {
@@ -87,9 +87,12 @@ func runScreen(ctx context.Context, o *options) error {
 	defer sql.engines.close()
 	rules := newScreenRules(s)
 	defer rules.Close()
+	if currentRole().editsRules() {
+		working.Go(func() { rules.keepShared(background) })
+	}
 	shown := tui.Data{
 		Board: s.board, History: s, Predictions: s, Models: screenModels{p, s.args, s.store}, Alerts: screenAlerts{noteBook: s.notes, db: s.store}, Rules: rules, DeadLetters: s, Pipeline: s, Calendar: calendar,
-		SQL: sql,
+		SQL: sql, Queries: s.notes,
 		Company: func(symbol string) (name, sector string) {
 			company, _ := market.Lookup(symbol)
 			return company.Name, company.Sector
@@ -131,12 +134,14 @@ func (s *screen) attend(ctx context.Context) {
 		if again {
 			s.say("the pipeline ended and is being started again")
 		}
+		s.soon.Store(!again)
 		starting, cancel := context.WithTimeout(ctx, time.Minute)
 		run, err := s.place.ensure(starting, s.args)
 		cancel()
 		if err == nil {
 			err = s.follow(ctx, run)
 		}
+		s.soon.Store(false)
 		s.up.Store(false)
 		if err != nil && ctx.Err() == nil {
 			s.slog.Error("screen", "error", err)
@@ -156,9 +161,12 @@ func (s *screen) follow(ctx context.Context, run *runFile) error {
 		return err
 	}
 	v := &view{log: client}
+	s.mu.Lock()
+	s.log = client
+	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
-		s.view = nil
+		s.view, s.log = nil, nil
 		s.mu.Unlock()
 		v.close()
 	}()
@@ -182,6 +190,7 @@ func (s *screen) follow(ctx context.Context, run *runFile) error {
 	})
 	s.say("")
 	s.up.Store(true)
+	s.soon.Store(false)
 	f := &follower{log: client, board: s.board, slog: s.slog}
 	err = f.run(ctx)
 	cancel()
@@ -319,13 +328,19 @@ func (s *screen) DeadLetters(ctx context.Context, limit int) ([]market.DeadLette
 func (s *screen) State(context.Context) tui.PipelineState {
 	s.mu.Lock()
 	text := s.text
+	if s.log != nil && text == "" {
+		text = s.log.Trouble() // which a stage may have no way to say
+	}
 	if s.view != nil && s.view.lake != nil && text == "" {
 		if since, _ := s.view.lake.Away(); !since.IsZero() {
 			text = "the lake cannot be reached since " + since.UTC().Format("15:04:05") + " UTC: history is what is cached here"
 		}
 	}
+	if s.view != nil && s.view.log != nil && text == "" {
+		text = s.view.log.Trouble() // what the pipeline says of it may not come through
+	}
 	s.mu.Unlock()
-	return tui.PipelineState{Running: s.up.Load(), Screens: s.place.screens(), Text: text, Cost: s.place.costText(market.At(time.Now()))}
+	return tui.PipelineState{Running: s.up.Load(), Starting: s.soon.Load(), Screens: s.place.screens(), Text: text, Cost: s.place.costText(market.At(time.Now()))}
 }
 
 // Stop ends the pipeline in order, because the analyst said so.

@@ -116,11 +116,7 @@ func (o *options) servedModels(args []string) ([]namedModel, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := c.dataDir()
-	if err != nil {
-		return nil, err
-	}
-	p, err := openPlace(data, c.Feed, false)
+	p, err := c.place(false)
 	if err != nil {
 		return nil, err
 	}

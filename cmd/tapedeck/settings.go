@@ -101,13 +101,17 @@ func (s setting) allowed() string {
 		return "a text"
 	}
 	lowest, highest := s.tag.Get("min"), s.tag.Get("max")
+	zero := ""
+	if text := s.tag.Get("zero"); text != "" {
+		zero = "; 0 is " + text
+	}
 	switch {
 	case lowest != "" && highest != "":
-		return kind + ", " + lowest + " to " + highest
+		return kind + ", " + lowest + " to " + highest + zero
 	case lowest != "":
-		return kind + ", at least " + lowest
+		return kind + ", at least " + lowest + zero
 	case highest != "":
-		return kind + ", at most " + highest
+		return kind + ", at most " + highest + zero
 	}
 	return kind
 }
@@ -169,7 +173,7 @@ func (s setting) set(text string) error {
 	return nil
 }
 
-// inRange compares the value with the min and max tags.
+// inRange compares the value with the min and max tags; the tag zero allows 0.
 func (s setting) inRange() bool {
 	number := func(text string) float64 {
 		switch s.value.Interface().(type) {
@@ -190,6 +194,9 @@ func (s setting) inRange() bool {
 	case reflect.Float64:
 		v = s.value.Float()
 	default:
+		return true
+	}
+	if v == 0 && s.tag.Get("zero") != "" {
 		return true
 	}
 	if text := s.tag.Get("min"); text != "" && !(v >= number(text)) {

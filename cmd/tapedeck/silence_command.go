@@ -191,6 +191,9 @@ func newID() string {
 
 // whoami is who sits here, for others to read.
 func whoami() string {
+	if name := os.Getenv("USER"); currentRole() != "" && name != "" {
+		return name // tapedeck ssh says who it is: its screens run as one user of the system
+	}
 	if u, err := user.Current(); err == nil && u.Username != "" {
 		return u.Username
 	}

@@ -221,11 +221,7 @@ func openView(ctx context.Context, c Config, notes io.Writer, files ...*store.Fi
 // openLakeView is openView without SQL. A reader of the lake goes on with what
 // is cached when the lake is away.
 func openLakeView(ctx context.Context, c Config, reader bool, notes io.Writer) (*view, *place, error) {
-	data, err := c.dataDir()
-	if err != nil {
-		return nil, nil, err
-	}
-	p, err := openPlace(data, c.Feed, false)
+	p, err := c.place(false)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -41,11 +42,11 @@ func keyPair(t *testing.T, options, name string) (ssh.Signer, ed25519.PrivateKey
 }
 
 // servedBox is a pipeline and an SSH server before it.
-func servedBox(t *testing.T, keys string) (b *box, address string) {
+func servedBox(t *testing.T, keys string, symbols, sessions int) (b *box, address string) {
 	t.Helper()
 	b = newBox(t)
 	data := filepath.Join(b.dir, "data")
-	args := []string{"--data", data, "--set", "sim.symbols=20", "--set", "sim.history=false", "--set", "kafka.partitions=4"}
+	args := []string{"--data", data, "--set", fmt.Sprint("sim.symbols=", symbols), "--set", "sim.history=false", "--set", "kafka.partitions=4"}
 	for _, entry := range b.env {
 		name, value, _ := strings.Cut(entry, "=")
 		t.Setenv(name, value)
@@ -62,7 +63,7 @@ func servedBox(t *testing.T, keys string) (b *box, address string) {
 		t.Fatal(err)
 	}
 	server, err := listenSSH(sshConfig{listen: "127.0.0.1:0", keys: filepath.Join(b.dir, "keys"), hostKey: filepath.Join(b.dir, "host_key"),
-		homes: filepath.Join(b.dir, "homes"), max: 3, args: args, environ: []string{"TAPEDECK_TEST_MAIN=1"}}, slog.New(slog.DiscardHandler))
+		homes: filepath.Join(b.dir, "homes"), max: sessions, args: args, environ: []string{"TAPEDECK_TEST_MAIN=1"}}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +159,7 @@ func TestSSHServesTheScreenAndNothingElse(t *testing.T) {
 	signer, _, line := keyPair(t, "role=analyst", "alice@desk")
 	looker, _, line2 := keyPair(t, "", "bob")
 	stranger, _, _ := keyPair(t, "", "mallory")
-	b, address := servedBox(t, "# who may look\n"+line+line2)
+	b, address := servedBox(t, "# who may look\n"+line+line2, 20, 3)
 
 	client, err := dial(address, signer)
 	if err != nil {
@@ -254,6 +255,65 @@ func TestSSHServesTheScreenAndNothingElse(t *testing.T) {
 	}
 }
 
+// Eight analysts connect in the same moment: each has the board, with ticks on
+// it, before long. How long is logged: it is a figure of docs/scaling.md.
+func TestEightSessionsAttachAtOnce(t *testing.T) {
+	const sessions = 8
+	signer, _, line := keyPair(t, "role=analyst", "alice")
+	_, address := servedBox(t, line, 1000, sessions)
+	client, err := dial(address, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := openRemote(t, client, 120, 40) // the pipeline has begun
+	first.shows(t, "1,000 symbols")
+	if err := client.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_ = first.session.Wait()
+
+	var working sync.WaitGroup
+	var mu sync.Mutex
+	var drawn, live []time.Duration
+	began := time.Now()
+	for range sessions {
+		client, err := dial(address, signer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		s := openRemote(t, client, 120, 40)
+		working.Go(func() {
+			at := func(texts ...string) time.Duration {
+				for {
+					s.mu.Lock()
+					all := s.screen.String()
+					s.mu.Unlock()
+					for _, text := range texts {
+						if strings.Contains(all, text) {
+							return time.Since(began)
+						}
+					}
+					if pause(t.Context()) != nil || time.Since(began) > 30*time.Second {
+						t.Errorf("%q does not come; the screen shows\n%s", texts, all)
+						return time.Since(began)
+					}
+				}
+			}
+			shown := at("pipeline")
+			ticks := at("1,000 symbols")
+			mu.Lock()
+			drawn, live = append(drawn, shown), append(live, ticks)
+			mu.Unlock()
+		})
+	}
+	working.Wait()
+	slices.Sort(drawn)
+	slices.Sort(live)
+	t.Logf("%d sessions at once, from the first connection: drawn within %s, ticks of 1,000 symbols within %s (half of them: %s and %s)", sessions,
+		drawn[sessions-1].Round(time.Millisecond), live[sessions-1].Round(time.Millisecond), drawn[sessions/2-1].Round(time.Millisecond), live[sessions/2-1].Round(time.Millisecond))
+}
+
 // The OpenSSH client that analysts have.
 func TestSSHWithOpenSSH(t *testing.T) {
 	program, err := exec.LookPath("ssh")
@@ -261,7 +321,7 @@ func TestSSHWithOpenSSH(t *testing.T) {
 		t.Skip("OpenSSH's client is not here")
 	}
 	_, private, line := keyPair(t, "role=viewer", "carol")
-	b, address := servedBox(t, line)
+	b, address := servedBox(t, line, 20, 3)
 	block, err := ssh.MarshalPrivateKey(private, "")
 	if err != nil {
 		t.Fatal(err)

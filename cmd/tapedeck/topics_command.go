@@ -35,11 +35,7 @@ changes one that is there; these commands do.`,
 			if err != nil {
 				return err
 			}
-			data, err := c.dataDir()
-			if err != nil {
-				return err
-			}
-			p, err := openPlace(data, c.Feed, false)
+			p, err := c.place(false)
 			if err != nil {
 				return err
 			}

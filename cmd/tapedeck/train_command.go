@@ -95,11 +95,7 @@ var errYoung = errors.New("there is too little history to train on yet")
 
 // run reads the history once and trains every model on it.
 func (t *training) run(ctx context.Context) error {
-	data, err := t.config.dataDir()
-	if err != nil {
-		return err
-	}
-	p, err := openPlace(data, t.config.Feed, false)
+	p, err := t.config.place(false)
 	if err != nil {
 		return err
 	}
@@ -395,6 +391,8 @@ func (t *teller) close(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
+	t.status.Ended, t.status.Events = true, nil
+	t.write()
 	_ = t.producer.Close(ctx) // what it had to say is of no use any more
 }
 

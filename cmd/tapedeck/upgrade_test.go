@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tapedeck/pipeline/alert"
 )
 
 func writeFile(t *testing.T, path, text string) string {
@@ -194,7 +196,7 @@ func TestHostileBackups(t *testing.T) {
 func FuzzReadBackup(f *testing.F) {
 	var good bytes.Buffer
 	c := DefaultConfig()
-	if _, err := writeBackup(&good, c, newPlace(f.TempDir()), nil, time.Unix(0, 0)); err != nil {
+	if _, err := writeBackup(&good, c, newPlace(f.TempDir()), alert.File{}, time.Unix(0, 0)); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(good.Bytes())

@@ -110,6 +110,7 @@ def main():
     for what, given in {
         "a box alone": {},
         "with the alert function": {"LambdaKey": "alert-arm64.zip", "AlertRules": "s3://artifacts/rules.yaml"},
+        "with the alert function and pollers": {"LambdaKey": "alert-arm64.zip", "LambdaPollers": "1"},
         "with a model": {"ModelData": "s3://artifacts/model.tar.gz", "ModelInstance": "ml.m5.large", "ModelImage": "123456789012.dkr.ecr.us-east-1.amazonaws.com/tapedeck:1"},
     }.items():
         with mock_aws():

@@ -23,6 +23,7 @@ type breaker struct {
 	pause    time.Duration
 	until    time.Time // closed again to one question
 	trying   bool      // that question is on its way
+	why      error     // how the last question ended
 }
 
 func newBreaker(now func() time.Time) *breaker {
@@ -43,11 +44,12 @@ func (b *breaker) enter() bool {
 	return true
 }
 
-// leave notes how a question that entered ended.
-func (b *breaker) leave(ok bool) {
+// leave notes how a question that entered ended; ok says that it was not for
+// the endpoint's sake if it failed.
+func (b *breaker) leave(err error, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.trying = false
+	b.trying, b.why = false, err
 	if ok {
 		b.failures, b.pause = 0, 0
 		return
@@ -59,9 +61,9 @@ func (b *breaker) leave(ok bool) {
 	}
 }
 
-// open says until when the endpoint is not asked.
-func (b *breaker) open() (until time.Time, open bool) {
+// closed says until when the endpoint is not asked, and why.
+func (b *breaker) closed() (until time.Time, why error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.until, b.failures >= b.limit
+	return b.until, b.why
 }

@@ -114,11 +114,11 @@ func (c *Client) Predict(ctx context.Context, batch ml.Batch, out []float32) err
 		return fmt.Errorf("%w: room for %d values, want %d × %d", ml.ErrBatch, len(out), batch.Rows, outputs)
 	}
 	if !c.breaker.enter() {
-		until, _ := c.breaker.open()
-		return fmt.Errorf("%w; it is asked again %s", ErrAway, until.UTC().Format("15:04:05 MST"))
+		until, why := c.breaker.closed()
+		return fmt.Errorf("%w; it is asked again %s, last: %w", ErrAway, until.UTC().Format("15:04:05 MST"), why)
 	}
 	err := c.predict(ctx, batch, out, outputs)
-	c.breaker.leave(err == nil || errors.Is(err, ErrRefused) || errors.Is(err, context.Canceled))
+	c.breaker.leave(err, err == nil || errors.Is(err, ErrRefused) || errors.Is(err, context.Canceled))
 	return err
 }
 

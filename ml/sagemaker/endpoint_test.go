@@ -409,7 +409,7 @@ func TestAnEndpointThatIsAwayIsLeftAlone(t *testing.T) {
 		}
 	}
 	before := asked.Load()
-	if err := client.Predict(t.Context(), b, out); !errors.Is(err, ErrAway) || asked.Load() != before {
+	if err := client.Predict(t.Context(), b, out); !errors.Is(err, ErrAway) || !errors.Is(err, ErrModel) || asked.Load() != before {
 		t.Fatalf("it is asked all the same: %v", err)
 	}
 	for _, pause := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second} {

@@ -166,8 +166,8 @@ func TestComplete(t *testing.T) {
 }
 
 func TestWatches(t *testing.T) {
-	groups := func(name string) []string {
-		return map[string][]string{"mine": {"NVDA"}, "query:big": {"AAPL"}}[name]
+	in := func(group, symbol string) bool {
+		return map[string]string{"mine": "NVDA", "query:big": "AAPL"}[group] == symbol
 	}
 	for _, c := range []struct {
 		watch  []string
@@ -182,7 +182,7 @@ func TestWatches(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := p.Watches(c.symbol, map[string]string{"XOM": "Energy"}[c.symbol], groups); got != c.want {
+		if got := p.Watches(c.symbol, map[string]string{"XOM": "Energy"}[c.symbol], in); got != c.want {
 			t.Errorf("%v watches %s: %v", c.watch, c.symbol, got)
 		}
 	}

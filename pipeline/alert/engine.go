@@ -24,8 +24,7 @@ const anotherTape = 24 * time.Hour
 type Config struct {
 	Calendar func(symbol string) *market.Calendar // nil: every market is always open
 	Sector   func(symbol string) string
-	Groups   func(name string) []string // symbols of a group "NAME" or of a saved query "query:NAME"
-	World    World                      // names that rules may use
+	World    World // names that rules may use
 }
 
 // Engine evaluates rules over one partition's symbols. It is a function of the
@@ -36,6 +35,7 @@ type Engine struct {
 	symbols map[string]*symbol
 	order   []*symbol // as they first came: clocks visit them in this order
 	all     *symbol   // stands for no symbol: rules of the whole
+	groups  groups
 
 	studies map[question]*study
 	closing [len(market.Intervals)][]*study // moved by bars
@@ -49,6 +49,8 @@ type Engine struct {
 	resolved []market.Alert // of rules that were changed; told at the next event
 	quiet    bool
 	frame    frame
+
+	clockCost time.Duration // of a measurement, which is taken off
 }
 
 // armed is a rule in force.
@@ -58,6 +60,7 @@ type armed struct {
 	paused  string // why it is not evaluated; empty if it is
 	expired bool
 	cost    cost
+	fired   firings
 }
 
 // symbol is all that is known of a symbol.
@@ -83,14 +86,14 @@ func New(config Config) *Engine {
 		always := market.AlwaysOpen()
 		config.Calendar = func(string) *market.Calendar { return always }
 	}
-	e := &Engine{config: config}
+	e := &Engine{config: config, clockCost: clockCost()}
 	e.clear()
 	return e
 }
 
 func (e *Engine) clear() {
 	e.rules, e.order, e.looking, e.resolved = nil, nil, nil, nil
-	e.symbols, e.studies = map[string]*symbol{}, map[question]*study{}
+	e.symbols, e.studies, e.groups = map[string]*symbol{}, map[question]*study{}, groups{}
 	e.closing = [len(market.Intervals)][]*study{}
 	e.size, e.unused, e.endpoint, e.clock, e.running = places, 0, endpoint{}, 0, 0
 	e.all = e.newSymbol("")
@@ -119,6 +122,7 @@ func (e *Engine) SetRule(r market.Rule) error {
 	old := e.find(r.Name)
 	if old >= 0 {
 		before := e.rules[old]
+		a.fired = before.fired
 		same := before.rule.When == r.When && before.rule.For == r.For && before.rule.Repeat == r.Repeat &&
 			equal(before.rule.Watch, r.Watch) && before.paused == "" && !before.expired
 		e.release(before)
@@ -135,7 +139,7 @@ func (e *Engine) SetRule(r market.Rule) error {
 			})
 			return nil
 		}
-		e.retire(before)
+		e.retire(before, func(*symbol) bool { return true })
 		e.rules[old] = a
 	} else {
 		e.rules = append(e.rules, a)
@@ -369,7 +373,7 @@ func (e *Engine) newSymbol(name string) *symbol {
 
 // adopt gives a symbol a rule, if the rule watches it.
 func (e *Engine) adopt(s *symbol, r *armed) {
-	if r.global != (s == e.all) || s != e.all && !r.watch.matches(s.name, s.sector, e.config.Groups) {
+	if r.global != (s == e.all) || s != e.all && !r.watch.matches(s.name, s.sector, e.groups.in) {
 		return
 	}
 	s.instances = append(s.instances, instance{rule: r, memory: make([]float64, r.memory)})
@@ -434,19 +438,20 @@ func (e *Engine) drop(name string) {
 	}
 	r := e.rules[i]
 	e.release(r)
-	e.retire(r)
+	e.retire(r, func(*symbol) bool { return true })
 	e.rules = append(e.rules[:i:i], e.rules[i+1:]...)
 	e.sweep()
 	e.relist(func(*symbol) {})
 }
 
-// retire ends what stands of a rule, and forgets its instances.
-func (e *Engine) retire(r *armed) {
+// retire ends what stands of a rule with symbols that leave it, and forgets
+// these instances.
+func (e *Engine) retire(r *armed, leaves func(*symbol) bool) {
 	for _, s := range append([]*symbol{e.all}, e.order...) {
 		kept := s.instances[:0]
 		for i := range s.instances {
 			in := &s.instances[i]
-			if in.rule != r {
+			if in.rule != r || !leaves(s) {
 				kept = append(kept, *in)
 				continue
 			}

@@ -27,6 +27,12 @@ func many() []market.Rule {
 		if _, err := Compile(r, World{}); err != nil { // a moment does not last
 			r.For, r.KeepFiring = "", ""
 		}
+		switch i % 6 {
+		case 1:
+			r.Watch = []string{"group:mine", "TSLA"}
+		case 4:
+			r.Watch = []string{"!query:big"}
+		}
 		rules = append(rules, r)
 	}
 	return rules
@@ -75,6 +81,9 @@ func walk(seed uint64, n int) []func(*Engine, func(*market.Alert)) {
 		case k < 99:
 			up := random.IntN(2) == 0
 			out = append(out, func(e *Engine, _ func(*market.Alert)) { e.SetEndpoint(up, at) })
+			name := []string{"mine", "query:big", "of nobody"}[random.IntN(3)]
+			members := []string{"AAPL", "MSFT", "TSLA", "NEVER"}[random.IntN(4):][:random.IntN(2)]
+			out = append(out, func(e *Engine, _ func(*market.Alert)) { e.SetGroup(name, members) })
 		default:
 			r := rules[random.IntN(len(rules))]
 			switch random.IntN(4) {

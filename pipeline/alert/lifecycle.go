@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash/fnv"
-	"time"
 
 	"tapedeck/pipeline/market"
 )
@@ -66,14 +65,10 @@ func (e *Engine) runSome(s *symbol, list []int32, bar market.Time, emit func(*ma
 			continue
 		}
 		f.m = in.memory
-		var holds fact
-		if r.cost.evaluations++; r.cost.evaluations&(sampleEvery-1) == 0 {
-			start := time.Now()
-			holds = r.holds(f)
-			r.cost.sample(time.Since(start))
-		} else {
-			holds = r.holds(f)
+		if r.cost.evaluations++; r.cost.evaluations&(sampleEvery-1) == firstSample {
+			r.cost.sample(r, f, e.clockCost)
 		}
+		holds := r.holds(f)
 		switch {
 		case holds != yes && in.phase == idle:
 		case holds == yes && in.phase == firing && in.falseSince == 0 && r.repeat == whileHolds:
@@ -159,6 +154,7 @@ func (e *Engine) fire(s *symbol, in *instance, state market.AlertState, now mark
 	a := e.alert(s, in, state, now)
 	if state != market.Resolved {
 		in.rule.cost.alerts++
+		in.rule.fired.add(s.calendar.Day(now))
 		in.since = now
 	}
 	if in.rule.repeat == everyTime || in.rule.repeat == oncePerBar || in.rule.repeat == oncePerClose {

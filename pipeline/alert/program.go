@@ -12,11 +12,11 @@ import (
 )
 
 // World is what names a rule may use beyond the language; an empty list
-// leaves the names of its sort unchecked.
+// leaves the names of its sort unchecked, and so does a nil list of groups.
 type World struct {
 	Models  []string
 	Sectors []string
-	Groups  []string
+	Groups  []string // saved queries as "query:NAME"
 }
 
 // repeat is how often a rule speaks while its condition holds.
@@ -162,10 +162,25 @@ func (p *Program) Rule() market.Rule { return p.rule }
 // Global says that the rule looks at no symbol: it fires once, not per symbol.
 func (p *Program) Global() bool { return p.global }
 
-// Watches says whether the rule watches a symbol. groups gives the symbols of
-// a group ("NAME") or of a saved query ("query:NAME"); it may be nil.
-func (p *Program) Watches(symbol, sector string, groups func(string) []string) bool {
-	return p.watch.matches(symbol, sector, groups)
+// Watches says whether the rule watches a symbol. in says whether a group
+// ("NAME") or a saved query ("query:NAME") has the symbol; it may be nil.
+func (p *Program) Watches(symbol, sector string, in func(group, symbol string) bool) bool {
+	return p.watch.matches(symbol, sector, in)
+}
+
+// Groups are the names of the groups ("NAME") and of the saved queries
+// ("query:NAME") that a rule's watch names, as they stand in it.
+func Groups(list []string) []string {
+	var names []string
+	for _, item := range list {
+		item = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(item), "!"))
+		if name, ok := strings.CutPrefix(item, "group:"); ok {
+			names = append(names, name)
+		} else if strings.HasPrefix(item, market.QueryGroup) {
+			names = append(names, item)
+		}
+	}
+	return names
 }
 
 // watch is whom a rule watches.
@@ -173,7 +188,7 @@ type watch []watched
 
 type watched struct {
 	not  bool
-	kind byte // 's' sector, 'g' group, '*' glob, '=' symbol
+	kind byte // 's' sector, 'g' group or saved query, '*' glob, '=' symbol
 	text string
 }
 
@@ -195,11 +210,14 @@ func readWatch(list []string, world World) (watch, error) {
 			}
 		case colon && kind == "group":
 			w.kind, w.text = 'g', name
-			if len(world.Groups) > 0 && !contains(world.Groups, name) {
-				return nil, &Problem{Field: "watch", Reason: fmt.Sprintf("there is no group %q", clip(name, 40)), Nearest: nearest(name, world.Groups)}
+			if err := world.group(name, "group", name); err != nil {
+				return nil, err
 			}
 		case colon && kind == "query":
 			w.kind = 'g'
+			if err := world.group(w.text, "saved query", name); err != nil {
+				return nil, err
+			}
 		case strings.ContainsAny(w.text, "*?"):
 			w.kind = '*'
 			if strings.ContainsAny(w.text, `[\/`) {
@@ -215,11 +233,32 @@ func readWatch(list []string, world World) (watch, error) {
 	return out, nil
 }
 
-func (w watch) matches(symbol, sector string, groups func(string) []string) bool {
-	in := true
+// group checks the name of a group, which is shown as what, name.
+func (w World) group(group, what, name string) error {
+	if !market.ValidGroup(group) {
+		return &Problem{Field: "watch", Reason: fmt.Sprintf("%q is no name of a %s", clip(name, 40), what)}
+	}
+	if w.Groups == nil || contains(w.Groups, group) {
+		return nil
+	}
+	p := &Problem{Field: "watch", Reason: fmt.Sprintf("there is no %s %q", what, clip(name, 40))}
+	p.Nearest = nearest(group, w.Groups)
+	if what != "group" {
+		p.Nearest = strings.TrimPrefix(p.Nearest, market.QueryGroup)
+	}
+	return p
+}
+
+// names says whether the watch names a group.
+func (w watch) names(group string) bool {
+	return slices.ContainsFunc(w, func(x watched) bool { return x.kind == 'g' && x.text == group })
+}
+
+func (w watch) matches(symbol, sector string, in func(group, symbol string) bool) bool {
+	watches := true
 	for _, x := range w {
 		if !x.not {
-			in = false
+			watches = false
 		}
 	}
 	for _, x := range w {
@@ -228,7 +267,7 @@ func (w watch) matches(symbol, sector string, groups func(string) []string) bool
 		case 's':
 			hit = strings.EqualFold(sector, x.text)
 		case 'g':
-			hit = groups != nil && contains(groups(x.text), symbol)
+			hit = in != nil && in(x.text, symbol)
 		case '*':
 			hit, _ = path.Match(x.text, symbol)
 		default:
@@ -237,9 +276,9 @@ func (w watch) matches(symbol, sector string, groups func(string) []string) bool
 		if hit && x.not {
 			return false
 		}
-		in = in || hit
+		watches = watches || hit
 	}
-	return in
+	return watches
 }
 
 // parseSpan reads a length of time: 10s, 5m, 1h30m, 1d.

@@ -25,6 +25,7 @@ type event struct {
 //	market nyse                         or open (always; the default)
 //	rule NAME                           its fields follow, indented: when, for, repeat, cooldown, keep, watch, expires, revision
 //	drop NAME
+//	group NAME [AAPL …]                 who is in it from now on
 //	tick AAPL 100 x50 @3s [until 9s]    a price; repeated each second with until
 //	bar AAPL 1m 100 101 99 100.5 x500 @0s [rev 1]
 //	predict AAPL lstm 99 100 101 @0s
@@ -101,6 +102,8 @@ func readScript(t *testing.T, text string) (events []*event, calendar *market.Ca
 			add(func(e *Engine, _ func(*market.Alert)) error { return e.SetRule(*r) })
 		case "drop":
 			add(func(e *Engine, _ func(*market.Alert)) error { return e.SetRule(market.Rule{Name: name, Deleted: true}) })
+		case "group":
+			add(func(e *Engine, _ func(*market.Alert)) error { e.SetGroup(words[1], words[2:]); return nil })
 		case "tick":
 			tick := market.Tick{Symbol: words[1], Price: number(words[2]), Size: int64(number(words[3])), Time: at(words[4])}
 			last := tick.Time

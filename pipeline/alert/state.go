@@ -10,8 +10,9 @@ import (
 	"tapedeck/pipeline/market"
 )
 
-// stateVersion changes with the form of the state.
-const stateVersion = 1
+// stateVersion changes with the form of the state. Version 1 had no groups, and
+// did not count the day's alerts.
+const stateVersion = 2
 
 // limits of what a state may ask for, so that a damaged one cannot ask for everything
 const maxStateItems = 1 << 20
@@ -40,7 +41,10 @@ func (e *Engine) AppendState(dst []byte) []byte {
 		w.bytes(market.EncodeRule(&r.rule))
 		w.bytes([]byte(r.paused))
 		w.flag(r.expired)
+		w.int(int64(r.fired.day))
+		w.int(r.fired.n)
 	}
+	w.groups(e.groups)
 	w.symbol(e.all, studies)
 	w.int(int64(len(e.order)))
 	for _, s := range e.order {
@@ -53,18 +57,18 @@ func (e *Engine) AppendState(dst []byte) []byte {
 // follows in src. After an error the engine has no rules and no symbols.
 func (e *Engine) LoadState(src []byte) (rest []byte, err error) {
 	e.clear()
-	if len(src) == 0 || src[0] != stateVersion {
+	if len(src) == 0 || src[0] < 1 || src[0] > stateVersion {
 		return nil, errState
 	}
 	r := reader{src: src[1:]}
-	if !e.load(&r) || r.bad {
+	if !e.load(&r, src[0]) || r.bad {
 		e.clear()
 		return nil, errState
 	}
 	return r.src, nil
 }
 
-func (e *Engine) load(r *reader) bool {
+func (e *Engine) load(r *reader, version byte) bool {
 	e.endpoint.down = r.flag()
 	e.endpoint.since = market.Time(r.int())
 	e.clock, e.running = market.Time(r.int()), market.Time(r.int())
@@ -86,6 +90,10 @@ func (e *Engine) load(r *reader) bool {
 	for range r.count() {
 		var rule market.Rule
 		text, paused, expired := r.bytes(), string(r.bytes()), r.flag()
+		var fired firings
+		if version > 1 {
+			fired = firings{market.Time(r.int()), r.int()}
+		}
 		if r.bad || market.DecodeRule(text, &rule) != nil || e.find(rule.Name) >= 0 {
 			return false
 		}
@@ -96,7 +104,7 @@ func (e *Engine) load(r *reader) bool {
 		for _, q := range p.questions {
 			e.studies[q].uses++
 		}
-		e.rules = append(e.rules, &armed{Program: p, place: len(e.rules), paused: paused, expired: expired})
+		e.rules = append(e.rules, &armed{Program: p, place: len(e.rules), paused: paused, expired: expired, fired: fired})
 	}
 	if len(studies) != len(e.studies) { // a rule asks for what was not kept
 		return false
@@ -105,6 +113,9 @@ func (e *Engine) load(r *reader) bool {
 		if st.uses == 0 {
 			return false
 		}
+	}
+	if version > 1 {
+		r.groups(e.groups)
 	}
 	e.all = e.newSymbol("")
 	r.symbol(e, e.all, studies)

@@ -4,18 +4,33 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"tapedeck/pipeline/market"
 )
 
-// maxRules bounds how many rules a file may hold.
+// File is what a file of rules holds: rules, and the groups that they watch.
+type File struct {
+	Rules  []market.Rule
+	Groups []market.Group // a saved query has its statement and what it gave
+}
+
+// maxRules bounds how many rules, and how many groups, a file may hold.
 const maxRules = 10_000
 
-// ruleFile is the form of a file of rules.
-type ruleFile struct {
-	Rules []ruleText `yaml:"rules"`
+// fileText is the form of a file of rules.
+type fileText struct {
+	Groups []groupText `yaml:"groups,omitempty"`
+	Rules  []ruleText  `yaml:"rules"`
+}
+
+// groupText is a group as it stands in a file.
+type groupText struct {
+	Name    string   `yaml:"name"`
+	SQL     string   `yaml:"sql,omitempty"`
+	Symbols []string `yaml:"symbols,omitempty,flow"`
 }
 
 // ruleText is a rule as its author writes it. Who edited it, and which
@@ -36,10 +51,15 @@ type ruleText struct {
 	Disabled    bool     `yaml:"disabled,omitempty"`
 }
 
-// WriteYAML writes rules as a file that ReadYAML reads. Deleted rules are left out.
-func WriteYAML(w io.Writer, rules []market.Rule) error {
-	file := ruleFile{Rules: []ruleText{}}
-	for _, r := range rules {
+// WriteYAML writes a file that ReadYAML reads. What is deleted is left out.
+func WriteYAML(w io.Writer, f File) error {
+	file := fileText{Rules: []ruleText{}}
+	for _, g := range f.Groups {
+		if !g.Deleted {
+			file.Groups = append(file.Groups, groupText{g.Name, g.SQL, g.Symbols})
+		}
+	}
+	for _, r := range f.Rules {
 		if r.Deleted {
 			continue
 		}
@@ -58,80 +78,139 @@ func WriteYAML(w io.Writer, rules []market.Rule) error {
 }
 
 // ReadYAML reads a file of rules and checks each of them. An unknown key, a
-// rule that does not compile or a name that comes twice is an error that names
-// the line; nothing is returned then.
-func ReadYAML(r io.Reader, world World) ([]market.Rule, error) {
+// rule that does not compile, a group that nobody could be in, or a name that
+// comes twice is an error that names the line; nothing is returned then.
+// Groups of the file count as known.
+func ReadYAML(r io.Reader, world World) (File, error) {
+	f, err := readYAML(r, world)
+	if err != nil {
+		return File{}, fmt.Errorf("read rules: %w", err)
+	}
+	return f, nil
+}
+
+func readYAML(r io.Reader, world World) (f File, err error) {
 	var root yaml.Node
 	if err := yaml.NewDecoder(io.LimitReader(r, 16<<20)).Decode(&root); err != nil {
 		if errors.Is(err, io.EOF) {
-			return nil, errors.New("read rules: the file is empty")
+			return f, errors.New("the file is empty")
 		}
-		return nil, fmt.Errorf("read rules: %w", err)
+		return f, err
 	}
-	list, err := ruleNodes(&root)
+	nodes, err := fileNodes(&root)
 	if err != nil {
-		return nil, fmt.Errorf("read rules: %w", err)
+		return f, err
 	}
-	var rules []market.Rule
 	lines := map[string]int{}
-	for _, n := range list {
-		rule, err := readRule(n, world)
-		if err != nil {
-			return nil, fmt.Errorf("read rules: %w", err)
+	once := func(what, name string, line int) error {
+		key := what + " " + name
+		if before, ok := lines[key]; ok {
+			return fmt.Errorf("line %d: the name %q stands already in line %d", line, name, before)
 		}
-		if before, ok := lines[rule.Name]; ok {
-			return nil, fmt.Errorf("read rules: line %d: the name %q stands already in line %d", n.Line, rule.Name, before)
-		}
-		lines[rule.Name] = n.Line
-		rules = append(rules, rule)
+		lines[key] = line
+		return nil
 	}
-	return rules, nil
+	for _, n := range nodes["groups"] {
+		group, err := readGroup(n)
+		if err == nil {
+			err = once("group", group.Name, n.Line)
+		}
+		if err != nil {
+			return f, err
+		}
+		f.Groups = append(f.Groups, group)
+		if world.Groups != nil {
+			world.Groups = append(world.Groups[:len(world.Groups):len(world.Groups)], group.Name)
+		}
+	}
+	for _, n := range nodes["rules"] {
+		rule, err := readRule(n, world)
+		if err == nil {
+			err = once("rule", rule.Name, n.Line)
+		}
+		if err != nil {
+			return f, err
+		}
+		f.Rules = append(f.Rules, rule)
+	}
+	return f, nil
 }
 
-// ruleNodes finds the list under the only key, rules.
-func ruleNodes(root *yaml.Node) ([]*yaml.Node, error) {
+// fileNodes finds the lists under the keys rules and groups.
+func fileNodes(root *yaml.Node) (map[string][]*yaml.Node, error) {
 	if root.Kind != yaml.DocumentNode || len(root.Content) != 1 || root.Content[0].Kind != yaml.MappingNode {
 		return nil, errors.New("line 1: a file of rules begins with `rules:`")
 	}
 	top := root.Content[0]
-	var list []*yaml.Node
+	lists := map[string][]*yaml.Node{}
 	for i := 0; i+1 < len(top.Content); i += 2 {
 		key, value := top.Content[i], top.Content[i+1]
 		switch {
-		case key.Value != "rules":
-			return nil, fmt.Errorf("line %d: %q is not known; a file of rules has the one key rules", key.Line, clip(key.Value, 40))
+		case key.Value != "rules" && key.Value != "groups":
+			return nil, fmt.Errorf("line %d: %q is not known; a file of rules has the keys rules and groups", key.Line, clip(key.Value, 40))
 		case value.Kind != yaml.SequenceNode:
-			return nil, fmt.Errorf("line %d: rules is a list; begin each rule with `- name:`", value.Line)
+			return nil, fmt.Errorf("line %d: %s is a list; begin each with `- name:`", value.Line, key.Value)
 		}
-		list = append(list, value.Content...)
+		lists[key.Value] = append(lists[key.Value], value.Content...)
+		if len(lists[key.Value]) > maxRules {
+			return nil, fmt.Errorf("more than %d %s", maxRules, key.Value)
+		}
 	}
-	if len(list) > maxRules {
-		return nil, fmt.Errorf("more than %d rules", maxRules)
+	return lists, nil
+}
+
+// keysOf says that a mapping has no key but these, each once, and gives the
+// lines of their values.
+func keysOf(n *yaml.Node, what string, keys []string) (map[string]int, error) {
+	if n.Kind != yaml.MappingNode {
+		return nil, fmt.Errorf("line %d: a %s is written as `- name: …`", n.Line, what)
 	}
-	return list, nil
+	lines := map[string]int{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := n.Content[i]
+		if !contains(keys, key.Value) {
+			reason := fmt.Errorf("line %d: a %s has no %q", key.Line, what, clip(key.Value, 40))
+			if near := nearest(key.Value, keys); near != "" {
+				reason = fmt.Errorf("%w (did you mean %s?)", reason, near)
+			}
+			return nil, reason
+		}
+		if _, twice := lines[key.Value]; twice {
+			return nil, fmt.Errorf("line %d: %s is said twice", key.Line, key.Value)
+		}
+		lines[key.Value] = n.Content[i+1].Line
+	}
+	return lines, nil
+}
+
+var groupKeys = []string{"name", "sql", "symbols"}
+
+func readGroup(n *yaml.Node) (market.Group, error) {
+	lines, err := keysOf(n, "group", groupKeys)
+	if err != nil {
+		return market.Group{}, err
+	}
+	var text groupText
+	if err := n.Decode(&text); err != nil {
+		return market.Group{}, err
+	}
+	group := market.Group{Name: text.Name, SQL: text.SQL}
+	if isQuery := strings.HasPrefix(text.Name, market.QueryGroup); !market.ValidGroup(text.Name) || isQuery != (text.SQL != "") {
+		return group, fmt.Errorf("line %d: %q is no name of a group; one with sql is called query:NAME", max(lines["name"], n.Line), clip(text.Name, 40))
+	}
+	if err := group.SetSymbols(text.Symbols); err != nil {
+		return group, fmt.Errorf("line %d: %w", max(lines["symbols"], n.Line), err)
+	}
+	return group, nil
 }
 
 var ruleKeys = []string{"name", "description", "watch", "when", "for", "repeat", "cooldown", "keep_firing", "expires", "severity", "notify", "note", "disabled"}
 
 func readRule(n *yaml.Node, world World) (market.Rule, error) {
 	var rule market.Rule
-	if n.Kind != yaml.MappingNode {
-		return rule, fmt.Errorf("line %d: a rule is written as `- name: …`", n.Line)
-	}
-	lines := map[string]int{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key := n.Content[i]
-		if !contains(ruleKeys, key.Value) {
-			reason := fmt.Errorf("line %d: a rule has no %q", key.Line, clip(key.Value, 40))
-			if near := nearest(key.Value, ruleKeys); near != "" {
-				reason = fmt.Errorf("%w (did you mean %s?)", reason, near)
-			}
-			return rule, reason
-		}
-		if _, twice := lines[key.Value]; twice {
-			return rule, fmt.Errorf("line %d: %s is said twice", key.Line, key.Value)
-		}
-		lines[key.Value] = n.Content[i+1].Line
+	lines, err := keysOf(n, "rule", ruleKeys)
+	if err != nil {
+		return rule, err
 	}
 	var text ruleText
 	if err := n.Decode(&text); err != nil {

@@ -99,6 +99,7 @@ const (
 	simBurst = 3 * time.Second       // what is caught up after a delay; beyond it the time is left out
 	simBatch = 256                   // ticks between two looks at ctx and the wall clock
 
+	simBehind  = 30 * time.Second // of the wall clock to the market's, that is said; ticks from a minute's future are not believed
 	simSayJump = 10 * time.Second // how long a jump stays on the screen
 )
 
@@ -206,6 +207,7 @@ func (r *simRun) live(ctx context.Context, begin market.Time) error {
 	wait := time.NewTimer(0)
 	defer wait.Stop()
 	sayAgain := market.Time(0) // that all is well, after a jump
+	wrong := false             // the wall clock, which has been said
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -218,7 +220,16 @@ func (r *simRun) live(ctx context.Context, begin market.Time) error {
 				nextClock = max(nextClock, due.Truncate(time.Second))
 				sayAgain = due.Add(simSayJump)
 				r.out.Say(Condition{Level: Busy, Progress: -1,
-					Text: fmt.Sprintf("was held up for %s; the market goes on from now", leftOut.Round(time.Second))})
+					Text: fmt.Sprintf("was held up for %s, or the clock was set; the market goes on from now", leftOut.Round(time.Second))})
+			}
+			switch behind := pace.behind(); {
+			case behind > simBehind && !wrong:
+				wrong, sayAgain = true, 0
+				r.out.Say(Condition{Level: Trouble, Progress: -1,
+					Text: fmt.Sprintf("this machine's clock is %s behind the market's: until it has caught up ticks cannot be used", behind.Round(time.Second))})
+			case behind == 0 && wrong:
+				wrong = false
+				r.out.Say(running)
 			}
 			until = min(end, due)
 		}
@@ -268,6 +279,15 @@ func (r *simRun) live(ctx context.Context, begin market.Time) error {
 		case <-wait.C:
 		}
 	}
+}
+
+// behind is how far the wall clock is behind the simulated time where the two
+// are one; 0 while it is not.
+func (p *simPace) behind() time.Duration {
+	if !p.wall || p.time <= p.last.Add(time.Second) {
+		return 0
+	}
+	return p.time.Sub(p.last)
 }
 
 // simSweep goes over the symbols again and again, evenly in time.

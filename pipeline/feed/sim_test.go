@@ -413,6 +413,12 @@ func TestSimSurvivesTheClocksChange(t *testing.T) {
 		if n := len(r.ticks); n < 1900 || n > 2001 {
 			t.Errorf("%d ticks, want those of 20 s", n)
 		}
+		wrong := func(c Condition) bool {
+			return c.Level == Trouble && strings.HasPrefix(c.Text, "this machine's clock is 1h0m0s behind the market's")
+		}
+		if i := slices.IndexFunc(r.said, wrong); i < 0 || r.said[len(r.said)-1].Level == Trouble || slices.IndexFunc(r.said[i+1:], wrong) >= 0 {
+			t.Errorf("said %+v", r.said)
+		}
 	})
 }
 

@@ -20,13 +20,17 @@ type BrokerConfig struct {
 	Password string       // SASL password; empty is a new random one at each opening
 	Sync     bool         // fsync every batch: survives a power cut as well as a crash, at a half to a quarter of the speed
 	Log      *slog.Logger // nil discards
+
+	measure func() (free, size uint64, err error) // tests': how full the disk is; nil asks the system
 }
 
 // Broker is a Kafka-protocol broker inside this process with its data on disk.
 // What it acknowledged survives the death of the process (not, without
-// BrokerConfig.Sync, of the machine).
+// BrokerConfig.Sync, of the machine). Before its disk is full it takes nothing
+// more, and producers wait: see Client.Trouble.
 type Broker struct {
 	addr, user, password string
+	dir                  string
 	cluster              *kfake.Cluster
 	lock                 *fileLock
 }
@@ -52,21 +56,21 @@ func OpenBroker(dir string, cfg BrokerConfig) (*Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open embedded log: %w", err)
 	}
-	b := &Broker{user: cfg.User, password: cfg.Password, lock: lock}
+	b := &Broker{dir: dir, user: cfg.User, password: cfg.Password, lock: lock}
 	if b.user == "" {
 		b.user = "tapedeck"
 	}
 	if b.password == "" {
 		b.password = rand.Text()
 	}
-	if err := b.open(dir, cfg.Sync, log); err != nil {
+	if err := b.open(dir, cfg, log); err != nil {
 		return nil, errors.Join(fmt.Errorf("open embedded log in %s: %w; if the files are damaged beyond repair, "+
 			"move the folder away: a new log starts, and the lake keeps what it has", dir, err), lock.release())
 	}
 	return b, nil
 }
 
-func (b *Broker) open(dir string, sync bool, log *slog.Logger) error {
+func (b *Broker) open(dir string, cfg BrokerConfig, log *slog.Logger) error {
 	data := filepath.Join(dir, "data")
 	// The broker keeps its users on disk and would prefer them to ours.
 	if err := os.Remove(filepath.Join(data, "sasl.json")); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -94,13 +98,18 @@ func (b *Broker) open(dir string, sync bool, log *slog.Logger) error {
 		kfake.GroupMinSessionTimeout(minSessionTimeout),
 		kfake.WithLogger(brokerLog{log}),
 	}
-	if sync {
+	if cfg.Sync {
 		opts = append(opts, kfake.SyncWrites())
 	}
 	cluster, err := kfake.NewCluster(opts...)
 	if err != nil {
 		return err
 	}
+	room := &space{measure: cfg.measure, log: log}
+	if room.measure == nil {
+		room.measure = func() (uint64, uint64, error) { return freeSpace(data) }
+	}
+	room.guard(cluster)
 	b.cluster, b.addr = cluster, cluster.ListenAddrs()[0]
 	_, port, err := net.SplitHostPort(b.addr)
 	if err == nil {
@@ -124,7 +133,11 @@ func (b *Broker) User() string { return b.user }
 func (b *Broker) Password() string { return b.password }
 
 // Config is cfg pointed at this broker.
-func (b *Broker) Config(cfg Config) Config { return EmbeddedConfig(cfg, b.addr, b.user, b.password) }
+func (b *Broker) Config(cfg Config) Config {
+	cfg = EmbeddedConfig(cfg, b.addr, b.user, b.password)
+	cfg.Disk = b.dir
+	return cfg
+}
 
 // EmbeddedConfig is cfg pointed at an embedded broker, of this process or of
 // another one on this machine.

@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
@@ -22,12 +26,17 @@ type Client struct {
 	log        *slog.Logger
 	base       *kafka.Producer // carries admin; nothing is produced with it
 	admin      *kafka.AdminClient
-	partitions sync.Map // topic → int
+	partitions sync.Map     // topic → int
+	statistics sync.Map     // name of a librdkafka client → Statistics
+	producers  atomic.Int32 // opened so far
 	health     *health
 	logs       chan kafka.LogEvent
 	readers    readerPool
 	batches    sync.Pool // of *batch
 	wait       sync.WaitGroup
+	asking     sync.RWMutex    // held by who asks admin something
+	life       context.Context // ends when Close begins
+	end        context.CancelFunc
 	done       chan struct{}
 	closing    sync.Once
 }
@@ -43,7 +52,8 @@ func Open(cfg Config, log *slog.Logger) (*Client, error) {
 		logs: make(chan kafka.LogEvent, 1000),
 		done: make(chan struct{}),
 	}
-	c.health = newHealth(cfg.OnTrouble, log, c.Ping)
+	c.life, c.end = context.WithCancel(context.Background())
+	c.health = newHealth(cfg.OnTrouble, log, c.Ping, c.lost)
 	c.readers.client = c
 	m := cfg.common()
 	delete(m, "allow.auto.create.topics") // a consumer's
@@ -66,8 +76,11 @@ func Open(cfg Config, log *slog.Logger) (*Client, error) {
 // Close ends the client. Producers, groups and followers end before it.
 func (c *Client) Close() error {
 	c.closing.Do(func() {
+		c.end()
 		c.health.close()
 		c.readers.close()
+		c.asking.Lock()
+		defer c.asking.Unlock()
 		c.admin.Close()
 		c.base.Close()
 		close(c.done)
@@ -79,17 +92,51 @@ func (c *Client) Close() error {
 // Config is what the client was opened with.
 func (c *Client) Config() Config { return c.cfg }
 
-// Trouble says in a sentence what is wrong with the connection; empty when
-// nothing is known to be.
-func (c *Client) Trouble() string { return c.health.sentence() }
+// Trouble says in a sentence what is wrong with the connection, or with the
+// disk of the embedded broker; empty when nothing is known to be.
+func (c *Client) Trouble() string {
+	if c.cfg.Disk != "" {
+		if free, size, err := freeSpace(c.cfg.Disk); err == nil && free < reserve(size) {
+			return diskFullWords
+		}
+	}
+	return c.health.sentence()
+}
 
 // Ping asks the cluster for a sign of life.
 func (c *Client) Ping(ctx context.Context) error {
-	_, err := c.admin.DescribeCluster(ctx, kafka.SetAdminRequestTimeout(requestTimeout))
-	if err != nil {
-		return fmt.Errorf("ask %s for a sign of life: %w", strings.Join(c.cfg.Brokers, ","), plain(err))
+	err := c.patiently(ctx, func(ctx context.Context) error {
+		_, err := c.admin.DescribeCluster(ctx, within(ctx))
+		return err
+	})
+	if err == nil {
+		return nil
 	}
-	return nil
+	err = plain(err)
+	if why := c.health.sentence(); why != "" { // "no answer in time" is all that the question itself knows
+		err = &plainError{strings.Replace(why, ", retrying", "", 1), err}
+	}
+	return fmt.Errorf("ask %s for a sign of life: %w", strings.Join(c.cfg.Brokers, ","), err)
+}
+
+// lost tells whether the cluster counts on a broker that nobody here can reach:
+// one that it has given up itself is not lost, but away (see Describe).
+func (c *Client) lost(ctx context.Context, addr string) bool {
+	m, err := c.admin.GetMetadata(nil, true, int(firstAnswer.Milliseconds()))
+	if err != nil {
+		return true
+	}
+	counted := slices.ContainsFunc(m.Brokers, func(b kafka.BrokerMetadata) bool {
+		return net.JoinHostPort(b.Host, strconv.Itoa(b.Port)) == addr
+	})
+	if !counted {
+		return false
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return true
+	}
+	return conn.Close() != nil
 }
 
 // watchEvents hands a librdkafka client's errors to the health of the

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -23,6 +24,8 @@ var (
 	ErrNoKey = errors.New("record has no key")
 	// ErrUnknownTopic: the topic does not exist.
 	ErrUnknownTopic = errors.New("unknown topic")
+	// ErrNoAnswer: the cluster did not answer a question in time; it may be asked again.
+	ErrNoAnswer = errors.New("no answer in time")
 	// ErrClosed: the client or producer is closed.
 	ErrClosed = errors.New("log client is closed")
 	// ErrFenced: another process runs under this one's instance name.
@@ -43,10 +46,13 @@ type Config struct {
 	Linger      time.Duration // longest wait of a record for company in a batch
 	Compression string        // none, lz4, zstd, snappy or gzip
 	Embedded    bool          // the broker is the embedded one: nothing is deleted but by Trim
+	Disk        string        // where the embedded broker's log lies; Client.Trouble says when there is no room
 
 	// OnTrouble, if set, is told in a sentence when the connection is in
 	// trouble, and with an empty one when it is well again. It must not block.
 	OnTrouble func(sentence string)
+
+	countEvery time.Duration // tests': how often librdkafka counts; 0 is statisticsEvery
 }
 
 // Security says how to connect. The zero value is a plain connection.
@@ -74,7 +80,7 @@ func DefaultConfig() Config {
 		Partitions:  12,
 		Retention:   7 * 24 * time.Hour,
 		MaxBytes:    -1,
-		Linger:      5 * time.Millisecond,
+		Linger:      20 * time.Millisecond, // each batch costs processor time here, and memory in the embedded log
 		Compression: "lz4",
 	}
 }
@@ -152,6 +158,7 @@ func (c Config) producing() kafka.ConfigMap {
 		"acks":                         "all",
 		"partitioner":                  "murmur2_random",
 		"compression.type":             c.Compression,
+		"statistics.interval.ms":       c.counting(),
 		"linger.ms":                    strconv.FormatFloat(c.Linger.Seconds()*1000, 'f', -1, 64),
 		"message.timeout.ms":           0,
 		"message.max.bytes":            StateMaxBytes,
@@ -165,6 +172,9 @@ func (c Config) producing() kafka.ConfigMap {
 	return m
 }
 
+// counting is how often librdkafka counts, in milliseconds.
+func (c Config) counting() int { return int(cmp.Or(c.countEvery, statisticsEvery).Milliseconds()) }
+
 // consuming are the settings of a consumer that reads fast in bounded memory.
 func (c Config) consuming(group string) kafka.ConfigMap {
 	m := c.common()
@@ -177,10 +187,10 @@ func (c Config) consuming(group string) kafka.ConfigMap {
 		"fetch.wait.max.ms":          250,
 		"fetch.min.bytes":            1,
 		"fetch.error.backoff.ms":     100,
-		"fetch.max.bytes":            16 << 20,
+		"fetch.max.bytes":            4 << 20,
 		"fetch.message.max.bytes":    1 << 20,
 		"queued.min.messages":        10_000,
-		"queued.max.messages.kbytes": 4 << 10, // a partition, as each has a queue of its own
+		"queued.max.messages.kbytes": 1 << 10, // a partition, as each has a queue of its own
 		"check.crcs":                 true,
 	}) {
 		m[k] = v

@@ -47,7 +47,7 @@ func (p PartitionState) UnderReplicated() bool { return len(p.InSync) < len(p.Re
 func (c *Client) Describe(ctx context.Context) (Cluster, error) {
 	var d kafka.DescribeClusterResult
 	err := c.patiently(ctx, func(ctx context.Context) (err error) {
-		d, err = c.admin.DescribeCluster(ctx, kafka.SetAdminRequestTimeout(requestTimeout))
+		d, err = c.admin.DescribeCluster(ctx, within(ctx))
 		return err
 	})
 	if err != nil {
@@ -70,7 +70,7 @@ func (c *Client) Describe(ctx context.Context) (Cluster, error) {
 	}
 	var result kafka.DescribeTopicsResult
 	err = c.patiently(ctx, func(ctx context.Context) (err error) {
-		result, err = c.admin.DescribeTopics(ctx, kafka.NewTopicCollectionOfTopicNames(names), kafka.SetAdminRequestTimeout(requestTimeout))
+		result, err = c.admin.DescribeTopics(ctx, kafka.NewTopicCollectionOfTopicNames(names), within(ctx))
 		return err
 	})
 	if err != nil {

@@ -28,6 +28,24 @@ type Worker interface {
 	Stop(ctx context.Context) error
 }
 
+// Bookkeeper is a Worker that notes its progress in the midst of a call, in a
+// group with a Ledger.
+type Bookkeeper interface {
+	Worker
+	// Keep is called after Start, before the first record. commit notes an
+	// offset with some words of up to NoteLimit bytes, and returns when that is
+	// done. It may be called from any goroutine, but only while a Process of
+	// this worker has not returned.
+	Keep(commit func(offset int64, note string) error)
+	// Note is what stands beside an offset that the group commits: where the
+	// worker starts, and after each Process.
+	Note(offset int64) string
+}
+
+// NoteLimit is how long a note beside a committed offset may be, in bytes; the
+// default limit of Kafka's brokers is 4,096.
+const NoteLimit = 4000
+
 // StopTimeout is how long a worker has to stop.
 const StopTimeout = 10 * time.Second
 
@@ -40,7 +58,8 @@ type GroupConfig struct {
 
 	// Ledger makes the committed offset a ledger: where a worker starts and each
 	// Process are committed before anything follows. A worker that goes on at
-	// Committed so sees again, after a crash, what its last call had at most.
+	// Committed so sees again, after a crash, what its last call had at most; a
+	// Bookkeeper can note more than that.
 	Ledger bool
 
 	// OnError is told when a worker failed and will be started again after a
@@ -79,6 +98,7 @@ func (c *Client) RunGroup(ctx context.Context, g GroupConfig, newWorker func(par
 	m["heartbeat.interval.ms"] = 300 // so soon do the others notice that partitions move
 	m["enable.auto.commit"] = true   // of what is stored after it was processed
 	m["auto.commit.interval.ms"] = 1000
+	m["statistics.interval.ms"] = c.cfg.counting()
 	if g.Instance != "" {
 		m["group.instance.id"] = g.Instance
 	}
@@ -96,6 +116,7 @@ func (c *Client) RunGroup(ctx context.Context, g GroupConfig, newWorker func(par
 	}
 	gr.ctx, gr.cancel = context.WithCancel(ctx)
 	err = gr.run()
+	c.statistics.Delete(g.Name)
 	gr.cancel()
 	gr.stop(gr.all())
 	for _, m := range gr.members {
@@ -133,7 +154,11 @@ func (g *group) run() error {
 		return fmt.Errorf("join group %s: %w", g.cfg.Name, err)
 	}
 	for g.ctx.Err() == nil {
-		err, ok := g.kc.Poll(pollMillis).(kafka.Error)
+		ev := g.kc.Poll(pollMillis)
+		if counted, ok := ev.(*kafka.Stats); ok {
+			g.client.count(g.cfg.Name, []byte(counted.String()))
+		}
+		err, ok := ev.(kafka.Error)
 		if !ok {
 			continue
 		}

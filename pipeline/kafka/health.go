@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -18,6 +20,7 @@ type health struct {
 	tell func(string) // may be nil
 	log  *slog.Logger
 	ping func(context.Context) error
+	lost func(ctx context.Context, addr string) bool // of a broker that is away: the cluster counts on it, and it cannot be reached
 
 	ctx    context.Context // ends with the client
 	cancel context.CancelFunc
@@ -25,15 +28,16 @@ type health struct {
 
 	mu      sync.Mutex
 	trouble string
-	cause   bool // trouble says why, not only that a broker is away
+	cause   bool            // trouble says why, not only that a broker is away
+	away    map[string]bool // addresses of brokers that hung up
 	probing bool
 }
 
 // probeEvery is how often a connection in trouble is tried.
 const probeEvery = time.Second
 
-func newHealth(tell func(string), log *slog.Logger, ping func(context.Context) error) *health {
-	h := &health{tell: tell, log: log, ping: ping}
+func newHealth(tell func(string), log *slog.Logger, ping func(context.Context) error, lost func(context.Context, string) bool) *health {
+	h := &health{tell: tell, log: log, ping: ping, lost: lost, away: make(map[string]bool)}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h
 }
@@ -63,7 +67,11 @@ func (h *health) report(err kafka.Error) {
 	if h.ctx.Err() != nil {
 		return
 	}
-	if away := strings.HasSuffix(s, awayWords); !away || !h.cause {
+	away := strings.HasSuffix(s, awayWords)
+	if m := brokerName.FindStringSubmatch(err.String()); away && m != nil {
+		h.away[m[1]] = true
+	}
+	if !away || !h.cause {
 		h.cause = !away
 		h.say(s)
 	}
@@ -89,20 +97,44 @@ func (h *health) say(s string) {
 	}
 }
 
-// probe asks for a sign of life until there is one.
+// probe asks for a sign of life until there is one, and every broker that hung
+// up is back, or the cluster does without it: then it says itself that it is away.
 func (h *health) probe() {
 	for sleep(h.ctx, probeEvery) == nil {
-		ctx, cancel := context.WithTimeout(h.ctx, 2*time.Second)
-		err := h.ping(ctx)
-		cancel()
-		if err == nil {
-			h.mu.Lock()
-			h.probing, h.cause = false, false
-			h.say("")
-			h.mu.Unlock()
-			return
+		if !h.well() {
+			continue
 		}
+		h.mu.Lock()
+		if len(h.away) > 0 { // one more meanwhile
+			h.mu.Unlock()
+			continue
+		}
+		h.probing, h.cause = false, false
+		h.say("")
+		h.mu.Unlock()
+		return
 	}
+}
+
+// well tries the connection once.
+func (h *health) well() bool {
+	ctx, cancel := context.WithTimeout(h.ctx, 2*time.Second)
+	defer cancel()
+	if h.ping(ctx) != nil {
+		return false
+	}
+	h.mu.Lock()
+	away := slices.Collect(maps.Keys(h.away))
+	h.mu.Unlock()
+	for _, addr := range away {
+		if h.lost(ctx, addr) {
+			return false
+		}
+		h.mu.Lock()
+		delete(h.away, addr)
+		h.mu.Unlock()
+	}
+	return true
 }
 
 // awayWords end the sentences that only say that something is away, not why.
@@ -156,7 +188,7 @@ func plain(err error) error {
 	case kafka.ErrTransport, kafka.ErrAllBrokersDown, kafka.ErrResolve, kafka.ErrAuthentication, kafka.ErrSsl:
 		return &plainError{strings.TrimSuffix(troubleSentence(e), ", retrying"), err}
 	case kafka.ErrTimedOut, kafka.ErrTimedOutQueue:
-		return &plainError{"no answer in time", err}
+		return &plainError{ErrNoAnswer.Error(), errors.Join(ErrNoAnswer, err)}
 	}
 	return err
 }

@@ -46,7 +46,7 @@ func TestHealth(t *testing.T) {
 				return errors.New("still away")
 			}
 			return nil
-		})
+		}, func(context.Context, string) bool { return false })
 		defer h.close()
 		for range 3 {
 			h.report(kafka.NewError(kafka.ErrTransport, "a:1/1: gone", false))
@@ -62,6 +62,31 @@ func TestHealth(t *testing.T) {
 		want := []string{"broker a:1 away, retrying", "broker a:1 refuses the credentials; check kafka.security", ""}
 		if !slices.Equal(told, want) || tries != 3 || h.sentence() != "" {
 			t.Errorf("told %q after %d tries", told, tries)
+		}
+	})
+}
+
+// TestHealthOfOneBroker: while the cluster counts on a broker that cannot be
+// reached from here, its being away is said all the while, once, although
+// others answer.
+func TestHealthOfOneBroker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []string
+		looks := 0
+		h := newHealth(func(s string) { told = append(told, s) }, discard, func(context.Context) error { return nil },
+			func(_ context.Context, addr string) bool { looks++; return addr == "a:1" && looks < 5 })
+		defer h.close()
+		h.report(kafka.NewError(kafka.ErrTransport, "a:1/1: gone", false))
+		_ = sleep(t.Context(), 3*probeEvery)
+		h.report(kafka.NewError(kafka.ErrTransport, "a:1/1: gone again", false))
+		synctest.Wait()
+		if h.sentence() != "broker a:1 away, retrying" {
+			t.Errorf("sentence %q", h.sentence())
+		}
+		_ = sleep(t.Context(), 10*probeEvery)
+		synctest.Wait()
+		if want := []string{"broker a:1 away, retrying", ""}; !slices.Equal(told, want) || looks != 5 {
+			t.Errorf("told %q after %d looks", told, looks)
 		}
 	})
 }

@@ -72,9 +72,14 @@ func (m *member) work(ctx context.Context, w Worker) (err error) {
 	if err := m.position(ctx, offset); err != nil {
 		return err
 	}
-	if m.group.cfg.Ledger && offset >= 0 {
-		if err := m.commit(offset); err != nil {
-			return err
+	if m.group.cfg.Ledger {
+		if keeper, ok := w.(Bookkeeper); ok {
+			keeper.Keep(m.commit)
+		}
+		if offset >= 0 {
+			if err := m.commit(offset, noteOf(w, offset)); err != nil {
+				return err
+			}
 		}
 	}
 	idle := time.NewTimer(untilBeat(m.group.cfg.Interval))
@@ -131,7 +136,7 @@ func (m *member) batch(ctx context.Context, w Worker) (bool, error) {
 		}
 		m.next = recs[len(recs)-1].Offset + 1
 		if m.group.cfg.Ledger {
-			if err := m.commit(m.next); err != nil {
+			if err := m.commit(m.next, noteOf(w, m.next)); err != nil {
 				return true, err
 			}
 		}
@@ -180,9 +185,19 @@ func (m *member) position(ctx context.Context, offset int64) error {
 	return nil
 }
 
+func noteOf(w Worker, offset int64) string {
+	if keeper, ok := w.(Bookkeeper); ok {
+		return keeper.Note(offset)
+	}
+	return ""
+}
+
 // commit notes progress for good, before it returns.
-func (m *member) commit(offset int64) error {
-	tp := kafka.TopicPartition{Topic: &m.group.topic, Partition: m.partition, Offset: kafka.Offset(offset)}
+func (m *member) commit(offset int64, note string) error {
+	if len(note) > NoteLimit {
+		return fmt.Errorf("commit offset %d: a note of %d bytes is longer than %d", offset, len(note), NoteLimit)
+	}
+	tp := kafka.TopicPartition{Topic: &m.group.topic, Partition: m.partition, Offset: kafka.Offset(offset), Metadata: &note}
 	committed, err := m.group.kc.CommitOffsets([]kafka.TopicPartition{tp})
 	if err == nil && len(committed) == 1 {
 		err = committed[0].Error
@@ -190,12 +205,15 @@ func (m *member) commit(offset int64) error {
 	if err != nil {
 		return fmt.Errorf("commit offset %d: %w", offset, err)
 	}
-	m.stored = offset
 	return nil
 }
 
-// store notes progress for the next commit, not too often unless it is the last.
+// store notes progress for the next commit, not too often unless it is the
+// last. A ledger is committed by itself, and not written over.
 func (m *member) store(last bool) {
+	if m.group.cfg.Ledger {
+		return
+	}
 	if m.next <= 0 || m.next == m.stored || !m.assigned || !last && time.Since(m.storedAt) < storeEvery {
 		return
 	}

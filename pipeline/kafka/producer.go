@@ -27,6 +27,7 @@ import (
 // log in the order of the calls. It is safe for concurrent use.
 type Producer struct {
 	client *Client
+	name   string // in the statistics
 	rk     *C.rd_kafka_t
 	acks   *acks
 	fatal  atomic.Pointer[kafka.Error] // after which librdkafka takes nothing more
@@ -64,9 +65,13 @@ func (c *Client) NewProducer() (*Producer, error) {
 	}
 	p := &Producer{
 		client: c,
+		name:   "producer",
 		rk:     rk,
 		acks:   (*acks)(C.calloc(1, C.size_t(unsafe.Sizeof(acks{})))),
 		topics: make(map[string]*outbox),
+	}
+	if n := c.producers.Add(1); n > 1 {
+		p.name = fmt.Sprintf("producer %d", n)
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.reports.Go(p.poll)
@@ -103,7 +108,12 @@ func (p *Producer) poll() {
 	defer C.free(unsafe.Pointer(buf))
 	for p.ctx.Err() == nil {
 		var fatal C.int
-		code := C.td_poll(p.rk, q, unsafe.Pointer(p.acks), pollMillis, &fatal, &buf[0], C.size_t(len(buf)))
+		var counted *C.char
+		code := C.td_poll(p.rk, q, unsafe.Pointer(p.acks), pollMillis, &fatal, &buf[0], C.size_t(len(buf)), &counted)
+		if counted != nil {
+			p.client.count(p.name, []byte(C.GoString(counted)))
+			C.free(unsafe.Pointer(counted))
+		}
 		if code == 0 {
 			continue
 		}
@@ -431,6 +441,7 @@ func (p *Producer) Close(ctx context.Context) error {
 		C.rd_kafka_topic_destroy(o.rkt)
 	}
 	p.reports.Wait()
+	p.client.statistics.Delete(p.name)
 	C.rd_kafka_destroy(p.rk)
 	// librdkafka is gone, but Progress may still be asked for.
 	runtime.AddCleanup(p, func(a *acks) { C.free(unsafe.Pointer(a)) }, p.acks)

@@ -48,7 +48,7 @@ static void failed(td_acks *acks, int err, int32_t partition) {
 }
 
 rd_kafka_t *td_producer(rd_kafka_conf_t *conf, char *errbuf, size_t size) {
-  rd_kafka_conf_set_events(conf, TD_EVENT_DR | TD_EVENT_ERROR);
+  rd_kafka_conf_set_events(conf, TD_EVENT_DR | TD_EVENT_ERROR | TD_EVENT_STATS);
   rd_kafka_conf_set_log_cb(conf, NULL); // never to stderr; errors come as events
   return rd_kafka_new(TD_PRODUCER, conf, errbuf, size);
 }
@@ -73,7 +73,7 @@ static void delivered(td_acks *acks, rd_kafka_event_t *ev) {
   if (slot) atomic_fetch_sub(slot, n);
 }
 
-int td_poll(rd_kafka_t *rk, rd_kafka_queue_t *q, void *acks, int timeout_ms, int *fatal, char *errbuf, size_t size) {
+int td_poll(rd_kafka_t *rk, rd_kafka_queue_t *q, void *acks, int timeout_ms, int *fatal, char *errbuf, size_t size, char **stats) {
   rd_kafka_event_t *ev;
   for (int i = 0; i < 100 && (ev = rd_kafka_queue_poll(q, timeout_ms)); i++) {
     int err = 0;
@@ -90,8 +90,9 @@ int td_poll(rd_kafka_t *rk, rd_kafka_queue_t *q, void *acks, int timeout_ms, int
         snprintf(errbuf, size, "%s", rd_kafka_event_error_string(ev));
       break;
     }
+    if (rd_kafka_event_type(ev) == TD_EVENT_STATS) *stats = strdup(rd_kafka_event_stats(ev));
     rd_kafka_event_destroy(ev);
-    if (err) return err;
+    if (err || *stats) return err;
   }
   return 0;
 }

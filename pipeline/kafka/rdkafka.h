@@ -45,6 +45,7 @@ enum {
   TD_PRODUCER = 0,
   TD_EVENT_DR = 0x1,
   TD_EVENT_ERROR = 0x8,
+  TD_EVENT_STATS = 0x40,
   TD_MSG_F_COPY = 0x2,
   TD_MSG_F_PARTITION = 0x8,
   TD_ERR_QUEUE_FULL = -184,
@@ -99,6 +100,7 @@ TD_RDKAFKA int rd_kafka_event_type(const rd_kafka_event_t *);
 TD_RDKAFKA int rd_kafka_event_error(rd_kafka_event_t *);
 TD_RDKAFKA int rd_kafka_event_error_is_fatal(rd_kafka_event_t *);
 TD_RDKAFKA const char *rd_kafka_event_error_string(rd_kafka_event_t *);
+TD_RDKAFKA const char *rd_kafka_event_stats(rd_kafka_event_t *);
 TD_RDKAFKA const rd_kafka_message_t *rd_kafka_event_message_next(rd_kafka_event_t *);
 TD_RDKAFKA void rd_kafka_event_destroy(rd_kafka_event_t *);
 TD_RDKAFKA int rd_kafka_fatal_error(rd_kafka_t *, char *, size_t);
@@ -133,9 +135,10 @@ enum { TD_SLOTS = 64 };
 // td_producer makes a producer of conf, which it takes over when it succeeds;
 // NULL and the error's text in errbuf when not.
 rd_kafka_t *td_producer(rd_kafka_conf_t *conf, char *errbuf, size_t size);
-// td_poll counts delivery reports for up to timeout_ms, or until an error
+// td_poll counts delivery reports for up to timeout_ms, or until an error or
+// statistics (which the caller frees) come; an error
 // comes up: its code, and its text in errbuf.
-int td_poll(rd_kafka_t *rk, rd_kafka_queue_t *main, void *acks, int timeout_ms, int *fatal, char *errbuf, size_t size);
+int td_poll(rd_kafka_t *rk, rd_kafka_queue_t *main, void *acks, int timeout_ms, int *fatal, char *errbuf, size_t size, char **stats);
 // td_produce enqueues items in order and returns how many were taken: fewer
 // than n when librdkafka's queue is full. Failures are counted in acks.
 int td_produce(rd_kafka_t *rk, rd_kafka_topic_t *rkt, void *acks, const td_item *items, int n, const char *buf);

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -179,7 +180,7 @@ func (c *Client) describeTopics(ctx context.Context, names []string) (map[string
 	}
 	var result kafka.DescribeTopicsResult
 	err := c.patiently(ctx, func(ctx context.Context) (err error) {
-		result, err = c.admin.DescribeTopics(ctx, kafka.NewTopicCollectionOfTopicNames(full), kafka.SetAdminRequestTimeout(requestTimeout))
+		result, err = c.admin.DescribeTopics(ctx, kafka.NewTopicCollectionOfTopicNames(full), within(ctx))
 		return err
 	})
 	if err != nil {
@@ -268,17 +269,68 @@ func (c *Client) Offsets(ctx context.Context, topic string) ([]Range, error) {
 	return ranges, err
 }
 
+// firstAnswer is how long the first try of a question waits; each later one
+// waits a quarter longer than the one before.
+const firstAnswer = time.Second
+
 // patiently asks the cluster again while the answer is an error that ends by
-// itself, for as long as one question may take.
+// itself, or there is none, for as long as one question may take.
+//
+// librdkafka sends a question to the broker that it knows as the controller or
+// as a partition's leader. When that broker is killed, it waits for its return
+// and does not find out by itself that another one has taken over: so before
+// each further try the cluster is asked who leads.
 func (c *Client) patiently(ctx context.Context, ask func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	defer context.AfterFunc(c.life, cancel)()
+	c.asking.RLock() // until then the connection stays
+	defer c.asking.RUnlock()
+	if c.life.Err() != nil {
+		return ErrClosed
+	}
+	answer := firstAnswer
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
-		err := ask(ctx)
-		if err == nil || !settling(err) || sleep(ctx, wait) != nil {
+		try, end := context.WithTimeout(ctx, answer)
+		err := ask(try)
+		late := try.Err() != nil || isCode(err, kafka.ErrTimedOut)
+		end()
+		if err == nil || !late && !settling(err) {
 			return err
 		}
+		if sleep(ctx, wait) != nil {
+			return c.silence(err)
+		}
+		if late {
+			answer += answer / 4
+		}
+		// Whether it answers this or not, the question is asked again.
+		_, _ = c.admin.GetMetadata(nil, true, int(firstAnswer.Milliseconds()))
 	}
+}
+
+// silence says why there was no answer, where that is known.
+func (c *Client) silence(err error) error {
+	if c.life.Err() != nil {
+		return ErrClosed
+	}
+	words := strings.TrimSuffix(c.health.sentence(), ", retrying")
+	return &plainError{words: cmp.Or(words, ErrNoAnswer.Error()), cause: errors.Join(ErrNoAnswer, err)}
+}
+
+// within bounds a question to the cluster by its context, so that librdkafka
+// does not go on with one whose asker has gone.
+func within(ctx context.Context) kafka.AdminOptionRequestTimeout {
+	return kafka.SetAdminRequestTimeout(left(ctx))
+}
+
+// left is how long a question may take that ctx bounds.
+func left(ctx context.Context) time.Duration {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return requestTimeout
+	}
+	return min(requestTimeout, max(time.Until(end), time.Millisecond))
 }
 
 // settling tells whether err ends by itself: a partition has a leader again, or
@@ -286,6 +338,7 @@ func (c *Client) patiently(ctx context.Context, ask func(ctx context.Context) er
 func settling(err error) bool {
 	for _, code := range []kafka.ErrorCode{kafka.ErrNotLeaderForPartition, kafka.ErrLeaderNotAvailable, kafka.ErrReplicaNotAvailable,
 		kafka.ErrUnknownTopicOrPart, kafka.ErrFencedLeaderEpoch, kafka.ErrUnknownLeaderEpoch, kafka.ErrOffsetNotAvailable,
+		kafka.ErrNotCoordinator, kafka.ErrCoordinatorNotAvailable, kafka.ErrCoordinatorLoadInProgress,
 		kafka.ErrDestroy, kafka.ErrTransport} {
 		if isCode(err, code) {
 			return true
@@ -302,7 +355,7 @@ func (c *Client) offsets(ctx context.Context, topic string, n int) ([]Range, err
 		for p := range n {
 			ask[kafka.TopicPartition{Topic: &name, Partition: int32(p)}] = spec
 		}
-		result, err := c.admin.ListOffsets(ctx, ask, kafka.SetAdminRequestTimeout(requestTimeout))
+		result, err := c.admin.ListOffsets(ctx, ask, within(ctx))
 		if err != nil {
 			return nil, fmt.Errorf("ask for the offsets of %s: %w", topic, plain(err))
 		}
@@ -327,15 +380,34 @@ func (c *Client) offsets(ctx context.Context, topic string, n int) ([]Range, err
 // Committed is how far a group has come with a topic, by partition: the offset
 // after the last record that it has committed, -1 where it has none.
 func (c *Client) Committed(ctx context.Context, group, topic string) ([]int64, error) {
+	entries, err := c.Ledger(ctx, group, topic)
+	if err != nil {
+		return nil, err
+	}
+	offsets := make([]int64, len(entries))
+	for i := range entries {
+		offsets[i] = entries[i].Offset
+	}
+	return offsets, nil
+}
+
+// LedgerEntry is what a group has committed of a partition.
+type LedgerEntry struct {
+	Offset int64  // after the last record; -1 where nothing was committed
+	Note   string // that a Bookkeeper put beside it
+}
+
+// Ledger is what a group has committed of a topic, by partition.
+func (c *Client) Ledger(ctx context.Context, group, topic string) ([]LedgerEntry, error) {
 	n, err := c.Partitions(ctx, topic)
 	if err != nil {
 		return nil, err
 	}
 	name := c.cfg.Prefix + topic
 	ask := make([]kafka.TopicPartition, n)
-	offsets := make([]int64, n)
+	entries := make([]LedgerEntry, n)
 	for p := range n {
-		offsets[p] = -1
+		entries[p].Offset = -1
 		ask[p] = kafka.TopicPartition{Topic: &name, Partition: int32(p)}
 	}
 	// Not by the admin client: it has no group of its own, and librdkafka then
@@ -346,11 +418,11 @@ func (c *Client) Committed(ctx context.Context, group, topic string) ([]int64, e
 		return nil, fmt.Errorf("ask how far group %s is: %w", group, plain(err))
 	}
 	defer asker.Close()
-	timeout := requestTimeout
-	if deadline, ok := ctx.Deadline(); ok {
-		timeout = min(timeout, max(time.Until(deadline), time.Millisecond))
-	}
-	committed, err := asker.Committed(ask, int(timeout.Milliseconds()))
+	var committed []kafka.TopicPartition
+	err = c.patiently(ctx, func(ctx context.Context) (err error) {
+		committed, err = asker.Committed(ask, int(left(ctx).Milliseconds()))
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("ask how far group %s is: %w", group, plain(err))
 	}
@@ -359,10 +431,13 @@ func (c *Client) Committed(ctx context.Context, group, topic string) ([]int64, e
 			return nil, fmt.Errorf("ask how far group %s is with %s partition %d: %w", group, topic, tp.Partition, tp.Error)
 		}
 		if tp.Offset >= 0 {
-			offsets[tp.Partition] = int64(tp.Offset)
+			entries[tp.Partition].Offset = int64(tp.Offset)
+			if tp.Metadata != nil {
+				entries[tp.Partition].Note = *tp.Metadata
+			}
 		}
 	}
-	return offsets, nil
+	return entries, nil
 }
 
 // Trim lets the records of a topic below the given offsets, by partition, go.
@@ -388,7 +463,11 @@ func (c *Client) Trim(ctx context.Context, topic string, below map[int32]int64) 
 	if len(ask) == 0 {
 		return nil
 	}
-	result, err := c.admin.DeleteRecords(ctx, ask, kafka.SetAdminRequestTimeout(requestTimeout))
+	var result kafka.DeleteRecordsResults
+	err = c.patiently(ctx, func(ctx context.Context) (err error) {
+		result, err = c.admin.DeleteRecords(ctx, ask, within(ctx))
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("trim %s: %w", topic, err)
 	}

@@ -42,7 +42,11 @@ func (c *Client) Differences(ctx context.Context) ([]Difference, error) {
 	}
 	configs := make(map[string]map[string]kafka.ConfigEntryResult)
 	if len(ask) > 0 {
-		results, err := c.admin.DescribeConfigs(ctx, ask, kafka.SetAdminRequestTimeout(requestTimeout))
+		var results []kafka.ConfigResourceResult
+		err := c.patiently(ctx, func(ctx context.Context) (err error) {
+			results, err = c.admin.DescribeConfigs(ctx, ask, within(ctx))
+			return err
+		})
 		if err != nil {
 			return nil, fmt.Errorf("ask for the settings of the topics: %w", plain(err))
 		}
@@ -131,7 +135,11 @@ func (c *Client) Correct(ctx context.Context, differences []Difference) error {
 		for _, name := range slices.Sorted(maps.Keys(changes)) {
 			ask = append(ask, *changes[name])
 		}
-		results, err := c.admin.IncrementalAlterConfigs(ctx, ask, kafka.SetAdminRequestTimeout(requestTimeout))
+		var results []kafka.ConfigResourceResult
+		err := c.patiently(ctx, func(ctx context.Context) (err error) {
+			results, err = c.admin.IncrementalAlterConfigs(ctx, ask, within(ctx))
+			return err
+		})
 		if err != nil {
 			return fmt.Errorf("change the settings of the topics: %w", plain(err))
 		}

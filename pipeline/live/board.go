@@ -53,6 +53,7 @@ type Board struct {
 
 	newest atomic.Int64 // time of the newest tick
 	seen   atomic.Int64 // wall-clock ms when the newest batch came
+	filled atomic.Int64 // and when the newest one with a tick brought afterwards did
 
 	listMu       sync.Mutex
 	alerts       []market.Alert    // oldest first
@@ -147,6 +148,9 @@ func (b *Board) barsKept() int {
 	return barsKept
 }
 
+// fillingFor is how long after a tick that was brought afterwards more are awaited.
+const fillingFor = time.Second
+
 // farAge is the age above which a tick is history being played, so that its
 // age counts from when its feed had it.
 const farAge = 10 * time.Minute
@@ -160,6 +164,7 @@ func (b *Board) Ticks(ticks ...market.Tick) {
 	second := now.Unix()
 	wall := market.At(now)
 	newest := market.Time(b.newest.Load())
+	afterwards := false
 	b.ageMu.Lock()
 	for i := range ticks {
 		t := &ticks[i]
@@ -171,6 +176,7 @@ func (b *Board) Ticks(ticks ...market.Tick) {
 			b.ages.add(second, age, 1)
 		}
 		newest = max(newest, t.Time)
+		afterwards = afterwards || t.Backfill
 	}
 	b.rate.add(second, int64(len(ticks)))
 	b.ageMu.Unlock()
@@ -183,6 +189,9 @@ func (b *Board) Ticks(ticks ...market.Tick) {
 	}
 	b.newest.Store(int64(newest))
 	b.seen.Store(now.UnixMilli())
+	if afterwards {
+		b.filled.Store(now.UnixMilli())
+	}
 }
 
 // Bar takes a closed bar or a revision of one; the bar is not kept.
@@ -346,7 +355,9 @@ func (b *Board) Status(s Status) {
 	if old, ok := b.statuses[key]; ok && old.Time > s.Time {
 		return
 	}
-	b.statuses[key] = s
+	if b.statuses[key] = s; s.Ended {
+		delete(b.statuses, key)
+	}
 	b.statusChange++
 	for _, n := range s.Events {
 		if n.Stage == "" {

@@ -230,6 +230,11 @@ func TestStatusNoticesOnce(t *testing.T) {
 	if !f.Statuses[0].Away(friday.Add(time.Minute).Std()) || f.Statuses[0].Away(friday.Add(time.Second).Std()) {
 		t.Error("away is wrong")
 	}
+	s.Time, s.Ended, s.Events = s.Time+1, true, nil
+	b.Status(s)
+	if b.Snapshot(&f); len(f.Statuses) != 1 || f.Statuses[0].Stage != "feed" || !f.StatusesChanged {
+		t.Errorf("what has ended is listed still: %v", f.Statuses)
+	}
 }
 
 func TestAges(t *testing.T) {

@@ -16,6 +16,7 @@ type Frame struct {
 	Now     time.Time   // wall clock of the snapshot
 	Newest  market.Time // time of the newest tick; 0 before the first
 	Arrived time.Time   // when the newest batch of ticks came here; zero before the first
+	Filling bool        // ticks of before are being brought, as a feed does when it starts
 	Rate    float64     // ticks per second over about ten seconds
 	Ages    Ages
 
@@ -63,6 +64,7 @@ func (b *Board) Snapshot(f *Frame) {
 	if ms := b.seen.Load(); ms != 0 {
 		f.Arrived = time.UnixMilli(ms)
 	}
+	f.Filling = f.Now.Sub(time.UnixMilli(b.filled.Load())) < fillingFor
 	second := f.Now.Unix()
 	b.ageMu.Lock()
 	f.Ages = b.ages.read(second)
@@ -146,7 +148,7 @@ func (s *Status) Away(now time.Time) bool { return now.Sub(s.Time.Std()) > statu
 
 // stageOrder sorts stages in the order of a tick's journey.
 func stageOrder(stage string) int {
-	order := [...]string{"kafka", "feed", "compute", "archive", "publish", "etl", "predict", "train", "notify"}
+	order := [...]string{"kafka", "feed", "compute", "groups", "archive", "publish", "etl", "predict", "train", "notify"}
 	for i, s := range order {
 		if s == stage {
 			return i

@@ -21,8 +21,9 @@ type Model struct {
 	Delay    Quantiles `json:"delay,omitzero"`
 	Calls    int64     `json:"calls,omitempty"`
 	Failures int64     `json:"failures,omitempty"`
-	Down     bool      `json:"down,omitempty"` // the endpoint does not answer
-	Text     string    `json:"text,omitempty"` // why, in words
+	Waited   float64   `json:"waited,omitempty"` // seconds for all answers together
+	Down     bool      `json:"down,omitempty"`   // the endpoint does not answer
+	Text     string    `json:"text,omitempty"`   // why, in words
 
 	Live   []market.Score `json:"live,omitempty"`   // of forecasts as they were made, by horizon
 	Filled []market.Score `json:"filled,omitempty"` // walk-forward over history, by horizon

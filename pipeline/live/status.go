@@ -54,27 +54,33 @@ type Status struct {
 	Stage    string      `json:"stage"` // feed, compute, archive, publish, predict, notify …
 	Host     string      `json:"host,omitempty"`
 	Version  string      `json:"version,omitempty"`
-	Time     market.Time `json:"time"` // wall clock of the writer
+	Time     market.Time `json:"time"`            // wall clock of the writer
+	Ended    bool        `json:"ended,omitempty"` // what it was to do is done, and it tells no more
 
 	In      float64          `json:"in"`                // records read per second
 	Out     float64          `json:"out"`               // records written per second
 	Total   int64            `json:"total"`             // records read
 	Lag     int64            `json:"lag"`               // records not read yet
-	LagAge  float64          `json:"lag_age,omitempty"` // seconds since the oldest of them was written
+	LagAge  float64          `json:"lag_age,omitempty"` // seconds since the oldest of them was written, or since this process began to look
 	Errors  int64            `json:"errors,omitempty"`
 	Drops   int64            `json:"drops,omitempty"`   // left out by a newest-wins hand-over
 	Reasons map[string]int64 `json:"reasons,omitempty"` // dead letters by reason
+	Alerts  map[string]int64 `json:"alerts,omitempty"`  // raised, by severity
+	Written int64            `json:"written,omitempty"` // records written
+	Moves   int64            `json:"moves,omitempty"`   // rebalances of the stage's groups
 
 	Level    Level   `json:"level,omitempty"`
 	Text     string  `json:"text,omitempty"`     // the state in words: "kafka: broker 2 away for 12 s, retrying"
 	Progress float64 `json:"progress,omitempty"` // 0 … 1 of the work that Text names; 0 where there is none
 
-	Source string   `json:"source,omitempty"` // of a feed, in words: "simulated", "replay of ticks.csv.gz ×10"
-	Feeds  []Feed   `json:"feeds,omitempty"`
-	Flush  *Flush   `json:"flush,omitempty"` // the newest write to the lake
-	Models []Model  `json:"models,omitempty"`
-	Memory int64    `json:"memory,omitempty"`
-	Events []Notice `json:"events,omitempty"` // the newest few, repeated for a while; readers drop repeats
+	Source  string    `json:"source,omitempty"` // of a feed, in words: "simulated", "replay of ticks.csv.gz ×10"
+	Feeds   []Feed    `json:"feeds,omitempty"`
+	Flush   *Flush    `json:"flush,omitempty"` // the newest write to the lake
+	Models  []Model   `json:"models,omitempty"`
+	Rules   []Rule    `json:"rules,omitempty"` // of compute, by name
+	Memory  int64     `json:"memory,omitempty"`
+	Events  []Notice  `json:"events,omitempty"`  // the newest few, repeated for a while; readers drop repeats
+	Pending []Pending `json:"pending,omitempty"` // of compute: alerts that wait, those that are due first
 }
 
 // Feed is the condition of one source.
@@ -93,6 +99,8 @@ type Flush struct {
 	Rows  int64       `json:"rows"`
 	Bytes int64       `json:"bytes,omitempty"`
 	Files int         `json:"files,omitempty"`
+	Count int64       `json:"count,omitempty"` // writes since the process began
+	Total int64       `json:"total,omitempty"` // their rows
 }
 
 // Notice is something worth a line among the events: "hour 13 published,

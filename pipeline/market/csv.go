@@ -14,7 +14,7 @@ const TickCSVHeader = "symbol,time,price,size,bid,ask,exchange,condition,source,
 func AppendTickCSV(dst []byte, t *Tick, partition int32, offset int64) []byte {
 	dst = append(dst, t.Symbol...) // a valid symbol needs no quotes
 	dst = append(dst, ',')
-	dst = appendTimeCSV(dst, t.Time)
+	dst = AppendTimeCSV(dst, t.Time)
 	dst = append(dst, ',')
 	dst = appendFloat(dst, t.Price)
 	dst = append(dst, ',')
@@ -35,7 +35,7 @@ func AppendTickCSV(dst []byte, t *Tick, partition int32, offset int64) []byte {
 	dst = appendTextCSV(dst, t.Source)
 	dst = append(dst, ',')
 	if t.Received != 0 {
-		dst = appendTimeCSV(dst, t.Received)
+		dst = AppendTimeCSV(dst, t.Received)
 	}
 	dst = append(dst, ',')
 	dst = strconv.AppendInt(dst, int64(partition), 10)
@@ -44,9 +44,9 @@ func AppendTickCSV(dst []byte, t *Tick, partition int32, offset int64) []byte {
 	return append(dst, '\n')
 }
 
-// appendTimeCSV writes 2006-01-02T15:04:05.000000Z; by hand, since
+// AppendTimeCSV appends t as 2006-01-02T15:04:05.000000Z; by hand, since
 // time.AppendFormat would be half the cost of a row.
-func appendTimeCSV(dst []byte, t Time) []byte {
+func AppendTimeCSV(dst []byte, t Time) []byte {
 	const dayMicros = 86400 * 1e6
 	days := floorDiv(int64(t), dayMicros)
 	rest := int64(t) - days*dayMicros
@@ -132,12 +132,14 @@ func ParseTickCSV(fields []string, t *Tick) (partition int32, offset int64, err 
 	if t.Size, err = strconv.ParseInt(fields[3], 10, 64); err != nil {
 		return bad(3, err)
 	}
-	for i, v := range map[int]*float64{4: &t.Bid, 5: &t.Ask} {
-		if fields[i] == "" {
-			continue
+	if fields[4] != "" {
+		if t.Bid, err = strconv.ParseFloat(fields[4], 64); err != nil {
+			return bad(4, err)
 		}
-		if *v, err = strconv.ParseFloat(fields[i], 64); err != nil {
-			return bad(i, err)
+	}
+	if fields[5] != "" {
+		if t.Ask, err = strconv.ParseFloat(fields[5], 64); err != nil {
+			return bad(5, err)
 		}
 	}
 	if fields[9] != "" {
@@ -155,7 +157,7 @@ func ParseTickCSV(fields []string, t *Tick) (partition int32, offset int64, err 
 	return int32(p), offset, t.Validate()
 }
 
-// parseTimeCSV reads what appendTimeCSV writes, and what ParseTime reads.
+// parseTimeCSV reads what AppendTimeCSV writes, and what ParseTime reads.
 func parseTimeCSV(s string) (Time, error) {
 	const layout = "2006-01-02T15:04:05.000000Z"
 	if len(s) != len(layout) || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' || s[19] != '.' || s[26] != 'Z' {

@@ -43,7 +43,7 @@ func AppendTick(dst []byte, t *Tick) []byte {
 func appendTime(dst []byte, t Time) []byte {
 	if t < 1e14 {
 		dst = append(dst, '"')
-		dst = appendTimeCSV(dst, t)
+		dst = AppendTimeCSV(dst, t)
 		return append(dst, '"')
 	}
 	return strconv.AppendInt(dst, int64(t), 10)

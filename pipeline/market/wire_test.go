@@ -171,7 +171,7 @@ func TestTimeCSVAgreesWithTheStandardLibrary(t *testing.T) {
 	for range 5000 {
 		at := minTime + Time(random.Int64N(int64(maxTime-minTime)))
 		want := at.Std().Format("2006-01-02T15:04:05.000000Z")
-		if got := string(appendTimeCSV(nil, at)); got != want {
+		if got := string(AppendTimeCSV(nil, at)); got != want {
 			t.Fatalf("%s, want %s", got, want)
 		}
 	}

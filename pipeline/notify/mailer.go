@@ -39,12 +39,13 @@ type Mailer struct {
 	MailerConfig
 	target Target
 
-	mu       sync.Mutex
-	queues   map[string]*queue
-	order    []*queue // that hold alerts, the one that waits longest first
-	waiting  int      // alerts in the queues
-	draining bool
-	woken    chan struct{}
+	recording sync.Mutex // held while answers are recorded; guards order.gone
+	mu        sync.Mutex
+	queues    map[string]*queue
+	order     []*queue // that hold alerts, the one that waits longest first
+	waiting   int      // alerts in the queues
+	draining  bool
+	woken     chan struct{}
 
 	tokens float64
 	filled time.Time
@@ -61,10 +62,13 @@ type queue struct {
 type parcel struct {
 	alert *market.Alert
 	order *order
+	place int // among the alerts of the order
 }
 
 // order is one call of Deliver.
 type order struct {
+	record    func(answered []int)
+	gone      bool // its caller waits no longer, and is told nothing more
 	left      int
 	abandoned bool // its caller has gone: not to be sent any more
 	flying    int  // parcels that are being sent
@@ -93,11 +97,16 @@ func NewMailer(target Target, c MailerConfig) *Mailer {
 // Deliver returns nil when the target has answered for every alert, or refused
 // it for good. When ctx ends first, what is not on its way is taken back, and
 // what is gets some seconds to arrive; the error is ctx's where anything is left.
-func (m *Mailer) Deliver(ctx context.Context, alerts []market.Alert) error {
+//
+// After each answer record is told which of the alerts it was for, by their
+// places; nothing else is sent to the target, and Deliver does not return,
+// before record has. It is called from another goroutine, never twice at once;
+// nil is not called.
+func (m *Mailer) Deliver(ctx context.Context, alerts []market.Alert, record func(answered []int)) error {
 	if len(alerts) == 0 {
 		return nil
 	}
-	o := &order{left: len(alerts), done: make(chan struct{})}
+	o := &order{record: record, left: len(alerts), done: make(chan struct{})}
 	m.mu.Lock()
 	for i := range alerts {
 		key := ""
@@ -110,7 +119,7 @@ func (m *Mailer) Deliver(ctx context.Context, alerts []market.Alert) error {
 			m.queues[key] = q
 			m.order = append(m.order, q)
 		}
-		q.list = append(q.list, parcel{&alerts[i], o})
+		q.list = append(q.list, parcel{&alerts[i], o, i})
 	}
 	m.waiting += len(alerts)
 	m.mu.Unlock()
@@ -133,6 +142,9 @@ func (m *Mailer) Deliver(ctx context.Context, alerts []market.Alert) error {
 	case <-o.done:
 	case <-time.After(5 * time.Second):
 	}
+	m.recording.Lock() // a record that is being made is awaited
+	o.gone = true
+	m.recording.Unlock()
 	select {
 	case <-o.done:
 		return nil
@@ -321,8 +333,9 @@ func (m *Mailer) forget(parcels *[]parcel) bool {
 	return changed
 }
 
-// arrived counts parcels as delivered.
+// arrived has parcels recorded and counts them as delivered.
 func (m *Mailer) arrived(parcels []parcel) {
+	m.record(parcels)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, p := range parcels {
@@ -331,6 +344,24 @@ func (m *Mailer) arrived(parcels []parcel) {
 		}
 		p.order.land()
 	}
+}
+
+// record tells every caller that waits which of its alerts were answered for,
+// all of them at the same time, and returns when they have taken note.
+func (m *Mailer) record(parcels []parcel) {
+	m.recording.Lock()
+	defer m.recording.Unlock()
+	answered := map[*order][]int{}
+	for _, p := range parcels {
+		if p.order.record != nil && !p.order.gone {
+			answered[p.order] = append(answered[p.order], p.place)
+		}
+	}
+	var all sync.WaitGroup
+	for o, places := range answered {
+		all.Go(func() { o.record(places) })
+	}
+	all.Wait()
 }
 
 // land notes that parcels are no longer on their way, delivered or not.

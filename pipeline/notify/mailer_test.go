@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -56,12 +57,12 @@ func TestManyAlertsOfARuleAreOneMessage(t *testing.T) {
 		start := time.Now()
 		for i := range 300 {
 			wg.Go(func() {
-				if err := m.Deliver(t.Context(), []market.Alert{alertOf("price drop", fmt.Sprintf("S%d", i), i)}); err != nil {
+				if err := m.Deliver(t.Context(), []market.Alert{alertOf("price drop", fmt.Sprintf("S%d", i), i)}, nil); err != nil {
 					t.Error(err)
 				}
 			})
 		}
-		wg.Go(func() { _ = m.Deliver(t.Context(), []market.Alert{alertOf("price jump", "UP", 1)}) })
+		wg.Go(func() { _ = m.Deliver(t.Context(), []market.Alert{alertOf("price jump", "UP", 1)}, nil) })
 		wg.Wait()
 		if len(box.messages) != 2 || len(box.messages[0].Alerts)+len(box.messages[1].Alerts) != 301 {
 			t.Errorf("%d messages", len(box.messages))
@@ -83,7 +84,7 @@ func TestATargetThatIsAwayIsTriedAgainWithGrowingPauses(t *testing.T) {
 		failures := 0
 		m := running(t, box, MailerConfig{OnFailed: func(*Message, error) { failures++ }})
 		start := time.Now()
-		if err := m.Deliver(t.Context(), []market.Alert{alertOf("r", "A", 1)}); err != nil {
+		if err := m.Deliver(t.Context(), []market.Alert{alertOf("r", "A", 1)}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(start); failures != 7 || took < 7*250*time.Millisecond || took > 2*time.Minute {
@@ -97,7 +98,7 @@ func TestARefusedMessageIsGivenUpAndSaid(t *testing.T) {
 		box := &inbox{fail: func(int) error { return fmt.Errorf("it is: %w", ErrRefused) }}
 		refused := 0
 		m := running(t, box, MailerConfig{OnRefuse: func(m *Message, _ error) { refused += len(m.Alerts) }})
-		if err := m.Deliver(t.Context(), []market.Alert{alertOf("r", "A", 1)}); err != nil || refused != 1 || box.tries != tries {
+		if err := m.Deliver(t.Context(), []market.Alert{alertOf("r", "A", 1)}, nil); err != nil || refused != 1 || box.tries != tries {
 			t.Errorf("%v, %d refused after %d tries", err, refused, box.tries)
 		}
 	})
@@ -118,8 +119,8 @@ func TestDeliverEndsWithItsContext(t *testing.T) {
 		defer cancel()
 		var other error
 		var wg sync.WaitGroup
-		wg.Go(func() { other = m.Deliver(t.Context(), []market.Alert{alertOf("r", "B", 2)}) })
-		if err := m.Deliver(ctx, []market.Alert{alertOf("r", "A", 1)}); !errors.Is(err, context.DeadlineExceeded) {
+		wg.Go(func() { other = m.Deliver(t.Context(), []market.Alert{alertOf("r", "B", 2)}, nil) })
+		if err := m.Deliver(ctx, []market.Alert{alertOf("r", "A", 1)}, nil); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("the error is %v", err)
 		}
 		box.mu.Lock()
@@ -139,7 +140,7 @@ func TestRateGathersWhatWaits(t *testing.T) {
 		start := time.Now()
 		var wg sync.WaitGroup
 		for i := range 100 {
-			wg.Go(func() { _ = m.Deliver(t.Context(), []market.Alert{alertOf("r", "A", i)}) })
+			wg.Go(func() { _ = m.Deliver(t.Context(), []market.Alert{alertOf("r", "A", i)}, nil) })
 			time.Sleep(100 * time.Millisecond)
 		}
 		wg.Wait()
@@ -155,12 +156,51 @@ func TestDrainSendsAtOnce(t *testing.T) {
 		m := running(t, box, MailerConfig{Window: time.Hour})
 		start := time.Now()
 		var wg sync.WaitGroup
-		wg.Go(func() { _ = m.Deliver(t.Context(), []market.Alert{alertOf("r", "A", 1)}) })
+		wg.Go(func() { _ = m.Deliver(t.Context(), []market.Alert{alertOf("r", "A", 1)}, nil) })
 		synctest.Wait()
 		m.Drain()
 		wg.Wait()
 		if time.Since(start) != 0 || len(box.messages) != 1 {
 			t.Errorf("%d messages after %s", len(box.messages), time.Since(start))
+		}
+	})
+}
+
+// An answer is recorded before anything else is sent, for every caller whose
+// alerts were in the message, and by the places of these.
+func TestAnswersAreRecordedBeforeMoreIsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		box := &inbox{}
+		m := running(t, box, MailerConfig{Window: time.Second, Most: 3})
+		sent := func() int {
+			box.mu.Lock()
+			defer box.mu.Unlock()
+			return len(box.messages)
+		}
+		var mu sync.Mutex
+		var said []string
+		var wg sync.WaitGroup
+		for _, who := range []string{"A", "B"} {
+			alerts := []market.Alert{alertOf("r", who, 1), alertOf("other", who, 2), alertOf("r", who, 3)}
+			wg.Go(func() {
+				if err := m.Deliver(t.Context(), alerts, func(places []int) {
+					before := sent()
+					time.Sleep(time.Minute)
+					mu.Lock()
+					defer mu.Unlock()
+					if sent() != before {
+						t.Error("more was sent before the answer was recorded")
+					}
+					said = append(said, fmt.Sprint(who, places))
+				}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		all := strings.Join(said, " ")
+		if n := strings.Count(all, "A["); n < 2 || strings.Count(all, "B[") < 2 || !strings.Contains(all, "A[1]") || !strings.Contains(all, "B[1]") {
+			t.Errorf("recorded were %s", all)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package lake
 import (
 	"fmt"
 	"log/slog"
+	"os"
 	"testing"
 	"time"
 
@@ -21,7 +22,8 @@ func wireTicks(n int) [][]byte {
 }
 
 // BenchmarkArchive is JSON of the log to parts in a directory, flushed every
-// 100,000 ticks: one core, compression, checksum and fsync included.
+// 100,000 ticks: one core, compression, checksum and fsync included. Its
+// memory is that of the process beside the records that the benchmark holds.
 func BenchmarkArchive(b *testing.B) {
 	values := wireTicks(100_000)
 	l, err := Open(b.Context(), b.TempDir(), Config{}, slog.New(slog.DiscardHandler))
@@ -33,18 +35,81 @@ func BenchmarkArchive(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	before, highest := resident(b), int64(0)
 	b.ResetTimer()
 	for i := range b.N {
 		if err := c.Append(int64(i), nine, nil, values[i%len(values)]); err != nil {
 			b.Fatal(err)
 		}
 		if i%100_000 == 99_999 {
+			highest = max(highest, resident(b))
 			if err := c.Flush(b.Context()); err != nil {
 				b.Fatal(err)
 			}
 		}
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "ticks/s")
+	b.ReportMetric(float64(max(0, highest-before))/1e6, "MB")
+}
+
+// resident is the memory of this process in bytes.
+func resident(b *testing.B) int64 {
+	data, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0 // not a Linux
+	}
+	var size, pages int64
+	if _, err := fmt.Sscan(string(data), &size, &pages); err != nil {
+		b.Fatal(err)
+	}
+	return pages * int64(os.Getpagesize())
+}
+
+// BenchmarkCache is the fetching of a day's merged files, 7 of 30 MB, from an
+// S3 on the same machine, and the finding of the copies that are there.
+func BenchmarkCache(b *testing.B) {
+	const hours, size = 7, 30 << 20
+	s3 := fakeS3(b)
+	content := append(append([]byte("PAR1"), make([]byte, size-8)...), "PAR1"...)
+	open := func(dir string) *Lake {
+		l, err := Open(b.Context(), "s3://lake/p", Config{S3: s3, Cache: dir, Reader: true}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { l.Close() })
+		return l
+	}
+	fetch := func(l *Lake) {
+		s, err := l.Snapshot(b.Context(), Ticks)
+		if err != nil {
+			b.Fatal(err)
+		}
+		files, _, err := l.Fetch(b.Context(), s)
+		if err != nil || len(files) != hours {
+			b.Fatal(files, err)
+		}
+	}
+	l := open(b.TempDir())
+	for h := range hours {
+		if _, err := l.bucket.put(b.Context(), TableOf(Ticks).file(HourOf(nine)+Hour(h)), condition{}, content); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run("cold", func(b *testing.B) {
+		b.SetBytes(hours * size)
+		for b.Loop() {
+			b.StopTimer()
+			l := open(b.TempDir())
+			b.StartTimer()
+			fetch(l)
+		}
+	})
+	fetch(l)
+	b.Run("warm", func(b *testing.B) {
+		for b.Loop() {
+			fetch(l)
+		}
+	})
 }
 
 // BenchmarkEncode is JSON to a CSV row alone.

@@ -118,6 +118,9 @@ func (d *directory) upload(ctx context.Context, key string, cond condition, writ
 			return object{}, errPrecondition
 		}
 	}
+	if err := d.room(); err != nil {
+		return object{}, diskError(err)
+	}
 	temp, info, err := d.writeTemp(write)
 	if err != nil {
 		return object{}, diskError(err)
@@ -141,6 +144,27 @@ func (d *directory) upload(ctx context.Context, key string, cond condition, writ
 		return object{}, diskError(err)
 	}
 	return fileObject(key, info), nil
+}
+
+// diskReserve and diskShare of a small disk are left free: a log on the same
+// disk stops at twice as much, so that the lake can still take what would free
+// the log, and neither takes the last of it.
+const (
+	diskReserve = 32 << 20 // bytes
+	diskShare   = 40
+)
+
+// room is ENOSPC where the disk is about to be full.
+func (d *directory) room() error {
+	var stat unix.Statfs_t
+	if unix.Statfs(d.root, &stat) != nil {
+		return nil // what cannot be asked is not known to be full
+	}
+	free, size := stat.Bavail*uint64(stat.Bsize), stat.Blocks*uint64(stat.Bsize)
+	if free < min(diskReserve, size/diskShare) {
+		return syscall.ENOSPC
+	}
+	return nil
 }
 
 // writeTemp leaves a synced temporary file.

@@ -33,25 +33,31 @@ func encodeBars() encode {
 		if err := names.DecodeBar(value, &b); err != nil {
 			return dst, 0, unreadable(value)
 		}
-		dst = append(dst, b.Symbol...)
-		dst = append(dst, ',')
-		dst = append(dst, b.Interval.String()...)
-		dst = append(dst, ',')
-		dst = appendTime(dst, b.Time)
-		for _, v := range [...]float64{b.Open, b.High, b.Low, b.Close} {
-			dst = append(dst, ',')
-			dst = appendFloat(dst, v)
-		}
-		dst = append(dst, ',')
-		dst = strconv.AppendInt(dst, b.Volume, 10)
-		dst = append(dst, ',')
-		dst = appendFloat(dst, b.VWAP)
-		dst = append(dst, ',')
-		dst = strconv.AppendInt(dst, b.Trades, 10)
-		dst = append(dst, ',')
-		dst = strconv.AppendInt(dst, int64(b.Revision), 10)
-		return append(dst, '\n'), b.Time, row
+		return AppendBar(dst, &b), b.Time, row
 	}
+}
+
+// AppendBar appends a bar as a row of the table bars, with line end. It is what
+// the table's Encoder makes of the bar's record.
+func AppendBar(dst []byte, b *market.Bar) []byte {
+	dst = append(dst, b.Symbol...)
+	dst = append(dst, ',')
+	dst = append(dst, b.Interval.String()...)
+	dst = append(dst, ',')
+	dst = appendTime(dst, b.Time)
+	for _, v := range [...]float64{b.Open, b.High, b.Low, b.Close} {
+		dst = append(dst, ',')
+		dst = appendFloat(dst, v)
+	}
+	dst = append(dst, ',')
+	dst = strconv.AppendInt(dst, b.Volume, 10)
+	dst = append(dst, ',')
+	dst = appendFloat(dst, b.VWAP)
+	dst = append(dst, ',')
+	dst = strconv.AppendInt(dst, b.Trades, 10)
+	dst = append(dst, ',')
+	dst = strconv.AppendInt(dst, int64(b.Revision), 10)
+	return append(dst, '\n')
 }
 
 func encodeFeatures() encode {
@@ -61,21 +67,27 @@ func encodeFeatures() encode {
 		if err := names.DecodeFeature(value, &f); err != nil {
 			return dst, 0, unreadable(value)
 		}
-		dst = append(dst, f.Symbol...)
-		dst = append(dst, ',')
-		dst = append(dst, f.Interval.String()...)
-		dst = append(dst, ',')
-		dst = appendTime(dst, f.Time)
-		for i := range market.FeatureNames {
-			dst = append(dst, ',')
-			if i < len(f.Values) {
-				dst = appendFloat(dst, f.Values[i])
-			}
-		}
-		dst = append(dst, ',')
-		dst = strconv.AppendInt(dst, int64(f.Revision), 10)
-		return append(dst, '\n'), f.Time, row
+		return AppendFeature(dst, &f), f.Time, row
 	}
+}
+
+// AppendFeature appends a feature as a row of the table features, with line
+// end. It is what the table's Encoder makes of the feature's record.
+func AppendFeature(dst []byte, f *market.Feature) []byte {
+	dst = append(dst, f.Symbol...)
+	dst = append(dst, ',')
+	dst = append(dst, f.Interval.String()...)
+	dst = append(dst, ',')
+	dst = appendTime(dst, f.Time)
+	for i := range market.FeatureNames {
+		dst = append(dst, ',')
+		if i < len(f.Values) {
+			dst = appendFloat(dst, f.Values[i])
+		}
+	}
+	dst = append(dst, ',')
+	dst = strconv.AppendInt(dst, int64(f.Revision), 10)
+	return append(dst, '\n')
 }
 
 func encodeAlerts() encode {
@@ -220,9 +232,10 @@ func appendText(dst []byte, s string) []byte {
 	return append(dst, '"')
 }
 
-// appendFloat writes the shortest text that reads back the same; NaN is an empty field.
+// appendFloat writes the shortest text that reads back the same; NaN and the
+// infinite, which the records of the log do not have, are an empty field.
 func appendFloat(dst []byte, v float64) []byte {
-	if math.IsNaN(v) {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return dst
 	}
 	return strconv.AppendFloat(dst, v, 'g', -1, 64)
@@ -233,5 +246,5 @@ func appendTime(dst []byte, t market.Time) []byte {
 	if t == 0 {
 		return dst
 	}
-	return t.Std().AppendFormat(dst, "2006-01-02T15:04:05.000000Z")
+	return market.AppendTimeCSV(dst, t)
 }

@@ -34,7 +34,7 @@ type Config struct {
 	Compression string
 	// Temp is where merges put temporary files; empty is the system's.
 	Temp string
-	// MergeMemory bounds a merge, as DuckDB writes it; empty is 512MB.
+	// MergeMemory bounds a merge, as DuckDB writes it; empty is 256MB.
 	MergeMemory string
 }
 
@@ -103,7 +103,7 @@ func Open(ctx context.Context, location string, config Config, log *slog.Logger)
 		config.CacheSize = 10 << 30
 	}
 	if config.MergeMemory == "" {
-		config.MergeMemory = "512MB"
+		config.MergeMemory = "256MB"
 	}
 	var b bucket
 	var err error

@@ -25,10 +25,10 @@ type Merged struct {
 
 const (
 	// mergeRows is how many rows one step takes at most, which bounds its memory and time.
-	mergeRows = 4_000_000
-	// rowGroup is the rows of a Parquet row group: small enough that one
+	mergeRows = 1_000_000
+	// RowGroup is the rows of a Parquet row group: small enough that one
 	// symbol is read without many others, large enough to scan fast.
-	rowGroup = 61_440
+	RowGroup = 61_440
 )
 
 // Merge carries the rows of a table's parts into its files, one an hour of
@@ -195,6 +195,7 @@ func (l *Lake) openMerger(ctx context.Context, t *Table, dir string, merged []Po
 	db.SetMaxOpenConns(1)
 	for _, statement := range []string{
 		"SET memory_limit = " + quote(l.config.MergeMemory),
+		"SET threads = 1", // each takes memory of its own, and nobody waits
 		"SET temp_directory = " + quote(filepath.Join(dir, "spill")),
 		"SET TimeZone = 'UTC'",
 		"SET preserve_insertion_order = false",
@@ -313,10 +314,18 @@ func (w *merger) write(ctx context.Context, h Hour, old, out string) error {
 	}
 	columns := strings.Join(list, ", ")
 	fresh := fmt.Sprintf("SELECT %s FROM fresh WHERE coalesce(hour_, 0) = %d", columns, h)
-	q := fresh
+	q, rows := fresh, []string{fresh}
 	if old != "" {
 		before := fmt.Sprintf("SELECT %s FROM read_parquet(%s, hive_partitioning = false)", columns, quote(old))
-		q = w.union(before, fresh)
+		q, rows = w.union(before, fresh), append(rows, before)
+	}
+	metadata := ""
+	if len(w.table.Key) == 0 {
+		ends, err := w.ends(ctx, rows...)
+		if err != nil {
+			return err
+		}
+		metadata = fmt.Sprintf(", KV_METADATA {%s: %s}", EndsKey, quote(FormatEnds(ends)))
 	}
 	var sort []string
 	for _, c := range w.table.Sort {
@@ -324,8 +333,8 @@ func (w *merger) write(ctx context.Context, h Hour, old, out string) error {
 			sort = append(sort, ident(c))
 		}
 	}
-	_, err := w.db.ExecContext(ctx, fmt.Sprintf("COPY (SELECT * FROM (%s) ORDER BY %s) TO %s (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %d, PRESERVE_ORDER true)",
-		q, strings.Join(sort, ", "), quote(out), rowGroup))
+	_, err := w.db.ExecContext(ctx, fmt.Sprintf("COPY (SELECT * FROM (%s) ORDER BY %s) TO %s (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %d, PRESERVE_ORDER true%s)",
+		q, strings.Join(sort, ", "), quote(out), RowGroup, metadata))
 	return err
 }
 

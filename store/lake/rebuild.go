@@ -3,7 +3,6 @@ package lake
 import (
 	"compress/gzip"
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -168,35 +167,6 @@ func (l *Lake) readPart(ctx context.Context, p Part, fn func(*RawTick) error) er
 	})
 }
 
-// readTicks reads rows under TickCSVHeader.
-func readTicks(in io.Reader, produced market.Time, fn func(*RawTick) error) error {
-	rows := csv.NewReader(in)
-	rows.ReuseRecord = true
-	if _, err := rows.Read(); err != nil {
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		return err
-	}
-	t := RawTick{}
-	for {
-		fields, err := rows.Read()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if t.Partition, t.Offset, err = market.ParseTickCSV(fields, &t.Tick); err != nil {
-			return err
-		}
-		t.Produced = produced
-		if err := fn(&t); err != nil {
-			return err
-		}
-	}
-}
-
 // Rewriting replaces rows of merged files by rows that were computed anew. Add
 // rows, then Commit; Close in any case. Not for concurrent use.
 type Rewriting struct {
@@ -237,7 +207,7 @@ func (w *Rewriting) Add(topic int, row []byte) error {
 		if f.file, err = os.Create(f.path); err != nil {
 			return diskError(err)
 		}
-		if f.zstd, err = zstd.NewWriter(f.file, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1)); err != nil {
+		if f.zstd, err = zstd.NewWriter(f.file, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(2)); err != nil {
 			return err
 		}
 		f.buf = append(f.buf, w.table.Header()...)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -428,8 +429,18 @@ func s3Error(err error) error {
 		return errPrecondition
 	case "NoSuchBucket":
 		return fmt.Errorf("the bucket does not exist; make it first: %w", err)
-	case "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken":
+	case "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired":
 		return fmt.Errorf("S3 refuses these credentials: %w", err)
+	case "RequestTimeTooSkewed":
+		return fmt.Errorf("S3 refuses this machine's clock; set it right: %w", err)
+	case "SlowDown", "ServiceUnavailable":
+		return fmt.Errorf("S3 asks for fewer requests: %w", err)
+	}
+	if name, ok := errors.AsType[*net.DNSError](err); ok {
+		return fmt.Errorf("the name %s cannot be resolved; check DNS and s3.endpoint: %w", name.Name, err)
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("S3 does not answer: %w", err)
 	}
 	var status interface{ HTTPStatusCode() int }
 	if errors.As(err, &status) {

@@ -148,9 +148,13 @@ func number(v float64, decimals int) string {
 	if math.Abs(v) >= 1e12 {
 		return strconv.FormatFloat(v, 'e', 2, 64)
 	}
-	s := strconv.FormatFloat(v, 'f', decimals, 64)
+	return Group(strconv.FormatFloat(v, 'f', decimals, 64))
+}
+
+// Group puts a comma between the thousands of a number in digits.
+func Group(s string) string {
 	start, end := 0, len(s)
-	if s[0] == '-' {
+	if end > 0 && (s[0] == '-' || s[0] == '+') {
 		start = 1
 	}
 	for i := range s {
