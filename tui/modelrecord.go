@@ -17,11 +17,12 @@ import (
 // Tally sums what became of forecasts.
 type Tally struct {
 	N       int64   // that came due
-	Squares float64 // of the errors of the log price
+	Squares float64 // of the errors of the log price, in widths of the 80 % interval, so that every symbol counts alike
 	Still   float64 // of the errors of "no change"
 	Inside  int64   // the 80 % interval held
 	Correct int64   // the direction was right, of Moved
 	Moved   int64   // the price moved, and a move was forecast
+	Raw     float64 // sum of squared errors of the log price as they are
 }
 
 // SymbolTally is the tally of one symbol.
@@ -55,7 +56,7 @@ func (t *Tally) skill() float64 {
 }
 
 // rmse of the log price, in basis points.
-func (t *Tally) rmse() float64 { return 1e4 * math.Sqrt(t.Squares/float64(t.N)) }
+func (t *Tally) rmse() float64 { return 1e4 * math.Sqrt(t.Raw/float64(t.N)) }
 
 func (t *Tally) direction() float64 { return float64(t.Correct) / float64(t.Moved) }
 func (t *Tally) inside() float64    { return float64(t.Inside) / float64(t.N) }

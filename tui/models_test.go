@@ -37,7 +37,7 @@ func (s *shelf) Record(_ context.Context, _ string, horizon int32) (ModelRecord,
 	var r ModelRecord
 	for i, name := range []string{"AAPL", "MSFT", "NVDA", "AMZN", "META", "TSLA"} {
 		n := int64(240 - i)
-		r.Symbols = append(r.Symbols, SymbolTally{name, Tally{N: n, Squares: 1e-6 * float64(n) * (0.96 + 0.02*float64(i)), Still: 1e-6 * float64(n), Inside: n * 8 / 10, Correct: n * 52 / 100, Moved: n}})
+		r.Symbols = append(r.Symbols, SymbolTally{name, Tally{N: n, Squares: 1e-6 * float64(n) * (0.96 + 0.02*float64(i)), Still: 1e-6 * float64(n), Raw: 1e-6 * float64(n), Inside: n * 8 / 10, Correct: n * 52 / 100, Moved: n}})
 	}
 	for i := range 240 {
 		wave := 0.99 + 0.03*math.Sin(float64(i)/30) + 0.02*math.Sin(float64(i)*1.7)

@@ -23,14 +23,14 @@ judged AS (
   SELECT p.symbol AS symbol, CAST(floor(epoch(p.time) / %[2]d) AS BIGINT) AS block,
     CAST(least(floor(abs(p.mean - p.base) / nullif((p.high - p.low) / 2.5631031310892007, 0) / 0.25), 7) AS BIGINT) AS far,
     ln(p.mean / came.close) AS off, ln(p.base / came.close) AS still,
-    came.close BETWEEN p.low AND p.high AS inside,
+    ln(p.high / p.low) AS wide, came.close BETWEEN p.low AND p.high AS inside,
     CASE WHEN came.close <> p.base AND p.mean <> p.base THEN (came.close > p.base) = (p.mean > p.base) END AS correct
   FROM predictions AS p, newest, came
   WHERE p.model = %[1]s AND p.horizon = %[2]d AND p.time >= last_time - INTERVAL ` + recordSpan + `
-    AND p.mean > 0 AND p.base > 0 AND came.close > 0
+    AND p.mean > 0 AND p.base > 0 AND p.low > 0 AND p.high > p.low AND came.close > 0
     AND came.symbol = p.symbol AND came.time = p.time + INTERVAL %[2]d SECOND)
-SELECT symbol, block, far, count(*), sum(off * off), sum(still * still),
-  count(*) FILTER (WHERE inside), count(*) FILTER (WHERE correct), count(correct)
+SELECT symbol, block, far, count(*), sum(off * off / (wide * wide)), sum(still * still / (wide * wide)),
+  count(*) FILTER (WHERE inside), count(*) FILTER (WHERE correct), count(correct), sum(off * off)
 FROM judged GROUP BY GROUPING SETS ((symbol), (block), (far))`
 
 // Record judges what a model forecast over the last day, for one horizon.
@@ -61,6 +61,7 @@ func (s screenModels) Record(ctx context.Context, name string, horizon int32) (t
 		t.Inside, _ = v[6].(int64)
 		t.Correct, _ = v[7].(int64)
 		t.Moved, _ = v[8].(int64)
+		t.Raw, _ = v[9].(float64)
 		symbol, ofSymbol := v[0].(string)
 		block, ofBlock := v[1].(int64)
 		far, ofFar := v[2].(int64)
