@@ -159,14 +159,10 @@ func (b *board) predictions(c *canvas, limit int) {
 	if q == nil || q.Predicted.Model == "" {
 		return
 	}
-	type of struct {
-		model   string
-		horizon int32
-	}
-	newest := map[of]market.Prediction{}
-	var order []of
+	newest := map[forecastKind]market.Prediction{}
+	var order []forecastKind
 	for _, p := range b.desk.Data.Board.Predictions(nil, q.Symbol) {
-		k := of{p.Model, p.Horizon}
+		k := forecastKind{p.Model, p.Horizon}
 		if old, ok := newest[k]; !ok {
 			order = append(order, k)
 		} else if old.Bar > p.Bar {
@@ -174,7 +170,7 @@ func (b *board) predictions(c *canvas, limit int) {
 		}
 		newest[k] = p
 	}
-	slices.SortFunc(order, func(a, b of) int {
+	slices.SortFunc(order, func(a, b forecastKind) int {
 		return cmp.Or(strings.Compare(a.model, b.model), cmp.Compare(a.horizon, b.horizon))
 	})
 	before := ""

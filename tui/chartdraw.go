@@ -4,7 +4,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"tapedeck/pipeline/live"
 	"tapedeck/pipeline/market"
@@ -66,7 +65,7 @@ func (v *chartView) picture(s *series, w, h int) *picture {
 	q := d.Frame.Quote(d.Symbol)
 	key := pictureKey{symbol: d.Symbol, interval: d.Interval, width: w, height: h, theme: d.Theme, version: s.version,
 		end: v.end, cross: v.cross, style: v.style, axis: v.axis, zoom: v.zoom, on: v.on, zone: d.Zone(),
-		predictions: v.predictions.version, pages: d.alerts.pages, tried: d.tried, model: v.model, compared: strings.Join(v.compared, " ")}
+		predictions: v.predictions.version, pages: d.alerts.pages, tried: d.tried, model: v.model, horizon: v.horizon, compared: strings.Join(v.compared, " ")}
 	if q != nil {
 		key.last, key.level, key.alerts, key.firing = q.Last, q.Reference, q.AlertTime, int(q.Alerts)
 		key.first, key.count = q.Predicted.Bar, int(q.Predicted.Horizon)
@@ -88,8 +87,8 @@ func (v *chartView) picture(s *series, w, h int) *picture {
 	c.Bars = s.bars[:end]
 	atNow := end == len(s.bars) && !s.detached // else what is newest lies beyond the edge
 	if atNow && v.on&studyPredictions != 0 && len(s.bars) > 0 {
-		c.Band = bandOf(d, q, s.bars[end-1], v.model)
-		c.Ahead = aheadOf(c.Band, s.bars[end-1].Time, d.Interval, c.Zoom)
+		c.Band = bandOf(d, q, s.bars[end-1], v.model, v.horizon)
+		c.Ahead = aheadOf(c.Band, s.bars[end-1].Time, d.Interval, c.Zoom, v.horizon)
 	}
 	quoteOn(&c, q, atNow)
 	from, _ := c.Window(w)
@@ -118,6 +117,7 @@ func (v *chartView) picture(s *series, w, h int) *picture {
 		c.Band, c.Ahead, c.Level = nil, 0, 0
 	}
 	c.Marks = v.marks(s, start, end)
+	p.forecast = v.forecastLegend(c.Band, c.Marks)
 	g, layout := c.Draw(w, h)
 	p.layout, p.text = layout, painted(d.Theme, g, w+1, 1)
 	p.key, p.bars, p.offset, p.panes = key, c.Bars, start, c.Panes
@@ -143,92 +143,6 @@ func quoteOn(c *chart.Chart, q *live.Quote, atNow bool) {
 	}
 }
 
-// modelsOf are the models that have forecasts of a symbol, by name.
-func modelsOf(d *Desk, symbol string) []string {
-	var out []string
-	for _, p := range d.Data.Board.Predictions(nil, symbol) {
-		if name := modelName(&p); !slices.Contains(out, name) {
-			out = append(out, name)
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
-func modelName(p *market.Prediction) string { return p.Model }
-
-// skilful says whether a model's live forecasts for a horizon are shown to be
-// better than "no change"; known is false where the pipeline says nothing of it.
-func (d *Desk) skilful(model string, horizon int32) (yes, known bool) {
-	for _, m := range d.models() {
-		if m.Name != model {
-			continue
-		}
-		for _, list := range [...][]market.Score{m.Live, m.Filled} {
-			for i := range list {
-				if list[i].Horizon == horizon && list[i].N > 0 && !math.IsNaN(list[i].Skill.Low) {
-					return list[i].Skilful(), true
-				}
-			}
-		}
-	}
-	return false, false
-}
-
-// bandOf is the newest forecast of a symbol: all horizons of one model; of
-// the one that spoke last where model is "" or has no forecast.
-func bandOf(d *Desk, q *live.Quote, last market.Bar, model string) *chart.Band {
-	if q == nil || q.Predicted.Model == "" {
-		return nil
-	}
-	all := d.Data.Board.Predictions(nil, q.Symbol)
-	newest := q.Predicted
-	found := false
-	for _, p := range all {
-		if modelName(&p) == model && (!found || p.Bar > newest.Bar) {
-			newest, found = p, true
-		}
-	}
-	var list []market.Prediction
-	for _, p := range all {
-		if modelName(&p) == modelName(&newest) && p.Bar == newest.Bar && target(&p) > last.Time {
-			list = append(list, p)
-		}
-	}
-	slices.SortFunc(list, func(a, b market.Prediction) int { return int(a.Horizon - b.Horizon) })
-	if len(list) == 0 {
-		return nil
-	}
-	b := &chart.Band{Doubt: true}
-	for i := range list {
-		if yes, known := d.skilful(list[i].Model, list[i].Horizon); yes || !known {
-			b.Doubt = false
-		}
-		b.Times = append(b.Times, target(&list[i]))
-		b.Mean, b.Low, b.High = append(b.Mean, list[i].Mean), append(b.Low, list[i].Low), append(b.High, list[i].High)
-	}
-	return b
-}
-
-// target is the moment that a forecast is about.
-func target(p *market.Prediction) market.Time {
-	return p.Bar.Add(market.Minute.Length() + time.Duration(p.Horizon)*time.Second)
-}
-
-// aheadOf is how many columns a forecast needs after the last bar; none where
-// they would be less than two or more than half a screen.
-func aheadOf(b *chart.Band, last market.Time, i market.Interval, z chart.Zoom) int {
-	if b == nil || len(b.Times) == 0 {
-		return 0
-	}
-	each := i.Length() * time.Duration(z.Bars)
-	n := int(math.Ceil(float64(b.Times[len(b.Times)-1].Sub(last)) / float64(each)))
-	if n < 2 {
-		return 0
-	}
-	return min(n+2, 24)
-}
-
 // marks are the symbol's alerts, and what became of earlier forecasts.
 func (v *chartView) marks(s *series, start, end int) []chart.Mark {
 	if start >= end {
@@ -249,32 +163,7 @@ func (v *chartView) marks(s *series, start, end int) []chart.Mark {
 			}
 		}
 	}
-	if v.on&studyPredictions == 0 || d.Interval >= market.Day {
-		return out
-	}
-	seen := map[market.Time]bool{}
-	of := func(list []market.Prediction) {
-		for i := range list {
-			p := &list[i]
-			at := target(p)
-			if p.Symbol != d.Symbol || at < from || at >= to || seen[at] {
-				continue
-			}
-			k := indexAt(s.bars[:end], at-1)
-			if k < 0 {
-				continue
-			}
-			seen[at] = true
-			ink := chart.Miss
-			if close := s.bars[k].Close; close >= p.Low && close <= p.High {
-				ink = chart.Hit
-			}
-			out = append(out, chart.Mark{Time: s.bars[k].Time, Price: p.Mean, Ink: ink})
-		}
-	}
-	of(d.Data.Board.Predictions(nil, d.Symbol))
-	of(v.predictions.list)
-	return out
+	return v.outcomes(out, s, start, end)
 }
 
 // barTime is t as bars of the interval are dated.
@@ -325,6 +214,7 @@ func (v *chartView) legend(c *canvas, s *series, p *picture) {
 		c.gap(3)
 		c.put(c.bold(Text), v.desk.Symbol)
 	}
+	p.forecast.draw(c, tail)
 	for _, l := range p.lines {
 		if l.Name != "" && c.room() > width(l.Name)+tail+5 {
 			c.gap(2)

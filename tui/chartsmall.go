@@ -84,8 +84,8 @@ func (s *smallChart) draw(c *canvas, symbol string, w, h int, axes bool) {
 		}
 		quoteOn(&ch, q, !x.detached)
 		if axes {
-			ch.Band = bandOf(d, q, x.bars[len(x.bars)-1], "")
-			ch.Ahead = aheadOf(ch.Band, x.bars[len(x.bars)-1].Time, d.Interval, ch.Zoom)
+			ch.Band = bandOf(d, q, x.bars[len(x.bars)-1], "", 0)
+			ch.Ahead = aheadOf(ch.Band, x.bars[len(x.bars)-1].Time, d.Interval, ch.Zoom, 0)
 		} else {
 			ch.Level = 0
 		}

@@ -25,6 +25,7 @@ type chartView struct {
 	on       studies
 	compared []string
 	model    string // whose forecast is drawn; "" is the one that spoke last
+	horizon  int32  // seconds ahead that is drawn; 0 is every one
 
 	end   market.Time // time of the bar at the right edge; 0 follows the newest
 	cross market.Time // of the bar under the cross-hair; 0 is none
@@ -46,6 +47,8 @@ type picture struct {
 	offset int          // of them in the series
 	lines  []chart.Line
 	panes  []chart.Pane
+
+	forecast forecastLegend
 }
 
 type pictureKey struct {
@@ -69,6 +72,7 @@ type pictureKey struct {
 	predictions   int
 	compared      string
 	model         string
+	horizon       int32
 	first         market.Time
 	count         int
 }
@@ -82,6 +86,9 @@ func (v *chartView) Keys() []Action {
 		return []Action{MoveDown, MoveUp, Toggle, Escape}
 	}
 	keys := []Action{MoveLeft, MoveRight, IntervalDown, IntervalUp, ZoomOut, ZoomIn, Toggle, Indicators, Scale, Compare, Filter, Bottom}
+	if q := v.desk.Frame.Quote(v.desk.Symbol); q != nil && q.Predicted.Model != "" {
+		keys = append(keys, NextModel, NextHorizon)
+	}
 	if v.cross != 0 || v.end != 0 {
 		keys = slices.Insert(keys, 2, Escape)
 	}
@@ -328,13 +335,9 @@ func (v *chartView) do(a Action) {
 	case Indicators:
 		v.list = true
 	case NextModel:
-		models := modelsOf(d, d.Symbol)
-		if len(models) == 0 {
-			d.Say(Muted, "no model has predicted "+d.Symbol+" yet")
-			break
-		}
-		v.model = models[(slices.Index(models, v.model)+1)%len(models)]
-		d.Say(Muted, "forecast of "+v.model)
+		v.nextModel()
+	case NextHorizon:
+		v.nextHorizon()
 	case Compare:
 		d.Post(Prompt{"compare "})
 	case Filter:

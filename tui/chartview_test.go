@@ -373,3 +373,50 @@ func TestGoldenCharts(t *testing.T) {
 		}
 	}
 }
+
+// TestHorizonAndModelAreChosenByKey: only what is chosen is drawn ahead and
+// held against what came.
+func TestHorizonAndModelAreChosenByKey(t *testing.T) {
+	m, d := chartModel(t, 160, 40)
+	d.models()
+	bars := chartOf(m).series().bars
+	last := bars[len(bars)-1]
+	for back := 9; back >= 0; back-- { // as they come: the oldest first
+		for _, p := range []market.Prediction{{Model: "xgboost", Horizon: 60}, {Model: "xgboost", Horizon: 300}, {Model: "lstm", Horizon: 300}} {
+			p.Symbol, p.Version, p.Bar = "AAPL", "v4", last.Time.Add(-time.Duration(back)*time.Minute)
+			p.Mean, p.Low, p.High = last.Close+0.2, last.Close-0.5, last.Close+0.9
+			d.board.Prediction(p)
+		}
+	}
+	m.sample()
+	press(m, "2")
+	settle(m)
+	c := chartOf(m)
+	press(m, "m")
+	for c.spoken() != "xgboost" {
+		press(m, "m")
+	}
+	drawn := func() int { return len(c.outcomes(nil, c.series(), 0, len(bars))) }
+	q := m.desk.Frame.Quote("AAPL")
+	if b := bandOf(m.desk, q, last, c.model, c.horizon); len(b.Times) != 2 {
+		t.Errorf("%d horizons ahead, want both", len(b.Times))
+	}
+	all := drawn()
+	press(m, "M", "M")
+	if c.horizon != 300 {
+		t.Fatalf("horizon %d after two keys", c.horizon)
+	}
+	if b := bandOf(m.desk, q, last, c.model, c.horizon); len(b.Times) != 1 || b.Times[0] != last.Time.Add(6*time.Minute) {
+		t.Errorf("ahead at %v", b.Times)
+	}
+	if far := drawn(); all == 0 || far == 0 || far == all {
+		t.Errorf("%d outcomes a minute ahead, %d five minutes ahead", all, far)
+	}
+	if s := shown(t, m); !strings.Contains(s, "xgboost 5 min") || !strings.Contains(s, " held") {
+		t.Errorf("the legend does not say whose forecast it is:\n%s", s)
+	}
+	press(m, "M")
+	if c.horizon != 0 {
+		t.Errorf("after the last horizon comes %d, want every one", c.horizon)
+	}
+}

@@ -3,6 +3,7 @@ package tui
 import (
 	"cmp"
 	"math"
+	"strconv"
 	"strings"
 
 	"tapedeck/pipeline/live"
@@ -24,6 +25,7 @@ const (
 	columnHigh
 	columnLow
 	columnPredict
+	columnConfidence
 	columnSector
 	columnName
 )
@@ -59,7 +61,8 @@ var columns = [...]columnSpec{
 	{columnRate, "rate", "tr/s", 6, false, 5, func(_ *Desk, q *live.Quote) string { return perSecond(q.Rate) },
 		bigger(func(q *live.Quote) float64 { return q.Rate })},
 	{columnPredict, "prediction", "pred %", 8, false, 7, predicted,
-		bigger(func(q *live.Quote) float64 { return expected(q) })},
+		bigger(expected)},
+	{columnConfidence, "confidence", "conf %", 8, false, 7, confident, bigger(confidence)},
 	{columnSpark, "spark", "30 min", 14, true, 2, nil, nil},
 	{columnSector, "sector", "sector", 14, true, 6, func(d *Desk, q *live.Quote) string { _, s := d.Company(q.Symbol); return shortSector(s) }, nil},
 	{columnName, "name", "company", 24, true, 8, func(d *Desk, q *live.Quote) string { n, _ := d.Company(q.Symbol); return n }, nil},
@@ -95,27 +98,65 @@ func predicted(_ *Desk, q *live.Quote) string {
 	return ""
 }
 
+// confidence is the probability that the price moves in the predicted
+// direction from where it is, as the forecast's own 80 % interval has it: of
+// the normal distribution with that interval, from 0.5 (a coin) to 1. It says
+// nothing of whether the model is any good; -Inf, which sorts last, where
+// nothing is predicted or the interval is empty.
+func confidence(q *live.Quote) float64 {
+	p := &q.Predicted
+	deviation := (p.High - p.Low) / (2 * normal80)
+	if p.Model == "" || q.Last == 0 || !(deviation > 0) {
+		return math.Inf(-1)
+	}
+	return 0.5 * (1 + math.Erf(math.Abs(p.Mean-q.Last)/(deviation*math.Sqrt2)))
+}
+
+// normal80 is how many standard deviations the 80 % interval of a normal
+// distribution reaches to each side.
+const normal80 = 1.2815515655446004
+
+func confident(_ *Desk, q *live.Quote) string {
+	if v := confidence(q); !math.IsInf(v, 0) {
+		return strconv.FormatFloat(v*100, 'f', 0, 64)
+	}
+	return ""
+}
+
 // lead is the width of what stands before the symbol: cursor, star, alert.
 const lead = 3
 
-// fit is the columns that a width has room for, in drawing order.
-func fit(wide int) []columnSpec {
+// fit is the columns that a width has room for, in drawing order: what the
+// list is sorted by comes early, and where the chart beside the list shows bid
+// and ask already, forecasts come before them.
+func (w *watchlist) fit(wide int) []columnSpec {
+	forecasts := w.desk.Width >= wideScreen && w.forecast()
+	rank := func(c *columnSpec) int {
+		switch r := 2 * c.rank; {
+		case c.rank == w.sort.spec().rank && w.sort != columnOwn:
+			return min(r, 1)
+		case forecasts && c.column.forecast():
+			return 5
+		default:
+			return r
+		}
+	}
 	room := wide - lead - 1
 	taken := map[column]bool{}
-	for rank := 0; rank < 10; rank++ {
+	for next := range 20 {
 		need := 0
-		for _, c := range columns {
-			if c.rank == rank {
-				need += c.width
+		for i := range columns {
+			if rank(&columns[i]) == next {
+				need += columns[i].width
 			}
 		}
 		if need == 0 || need > room {
 			continue
 		}
 		room -= need
-		for _, c := range columns {
-			if c.rank == rank {
-				taken[c.column] = true
+		for i := range columns {
+			if rank(&columns[i]) == next {
+				taken[columns[i].column] = true
 			}
 		}
 	}
@@ -132,6 +173,23 @@ func fit(wide int) []columnSpec {
 	}
 	return out
 }
+
+// wideScreen is the width from which on the board has a column of its own
+// beside list and chart.
+const wideScreen = 160
+
+// forecast says that some symbol of the list has one.
+func (w *watchlist) forecast() bool {
+	for _, id := range w.order {
+		if w.desk.Frame.Quotes[id].Predicted.Model != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// forecast says that a column is of forecasts.
+func (c column) forecast() bool { return c == columnPredict || c == columnConfidence }
 
 func (c column) spec() *columnSpec { return &columns[c.index()] }
 
@@ -186,7 +244,7 @@ func (w *watchlist) heading(c *canvas, cols []columnSpec) {
 
 // nextSort goes on to the next column that can be sorted by and is seen.
 func (w *watchlist) nextSort() {
-	seen := fit(max(w.desk.Width, 40))
+	seen := w.fit(max(w.desk.Width, 40))
 	candidates := make([]column, 0, len(seen)+1)
 	if w.groups.own() {
 		candidates = append(candidates, columnOwn)

@@ -24,6 +24,8 @@ type Models interface {
 	Promote(ctx context.Context, name, version string) error
 	// Train begins a training in the background; the pipeline says how it goes.
 	Train(ctx context.Context, name string) error
+	// Record judges the newest day's forecasts of a model for a horizon in seconds.
+	Record(ctx context.Context, name string, horizon int32) (ModelRecord, error)
 }
 
 // ModelVersion is one trained model.
@@ -66,6 +68,7 @@ type models struct {
 	at       time.Time
 	confirm  *ModelVersion // that is to be put in use, if the analyst says so again
 	busy     string
+	record   modelRecord // of the row that was opened
 }
 
 const versionsEvery = 5 * time.Second
@@ -81,11 +84,14 @@ type modelDone struct {
 	err  error
 }
 
-func newModels(d *Desk) *models { return &models{desk: d} }
+func newModels(d *Desk) *models { return &models{desk: d, record: modelRecord{desk: d}} }
 
 func (v *models) Keys() []Action {
 	if v.confirm != nil {
 		return []Action{Enter, Escape}
+	}
+	if v.record.open {
+		return []Action{MoveDown, MoveUp, Enter, Sort, NextPane, Escape}
 	}
 	keys := []Action{MoveDown, MoveUp}
 	if len(v.versions) > 0 {
@@ -106,8 +112,14 @@ func (v *models) Word(a Action) string {
 		return "yes, put it in use"
 	case v.confirm != nil && a == Escape:
 		return "no"
-	case a == Enter:
+	case v.record.open && a == Enter:
 		return "on the chart"
+	case v.record.open && a == NextPane:
+		return "plot"
+	case v.record.open && a == Escape:
+		return "scoreboard"
+	case a == Enter:
+		return "details"
 	case a == Pin:
 		return "put in use"
 	case a == RunAgain:
@@ -126,6 +138,8 @@ func (v *models) Update(msg tea.Msg) tea.Cmd {
 		if msg.request == v.request {
 			v.request, v.versions, v.err = 0, msg.versions, msg.err
 		}
+	case modelRecordIs:
+		v.record.take(msg)
 	case modelDone:
 		v.busy = ""
 		if msg.err != nil {
@@ -222,6 +236,10 @@ func (d *Desk) models() []*live.Model {
 }
 
 func (v *models) do(a Action) tea.Cmd {
+	if v.record.open && v.confirm == nil {
+		v.record.do(a)
+		return nil
+	}
 	rows, at := len(v.rows()), &v.cursor[v.focus]
 	if v.focus == 1 {
 		rows = len(v.versions)
@@ -245,7 +263,9 @@ func (v *models) do(a Action) tea.Cmd {
 		case v.confirm != nil:
 			return v.promote()
 		case v.focus == 0:
-			v.desk.Post(Open{View: "chart"})
+			if list := v.rows(); v.cursor[0] < len(list) {
+				return v.record.show(list[v.cursor[0]].model.Name, list[v.cursor[0]].horizon)
+			}
 		}
 	case Pin:
 		if v.focus == 1 && v.cursor[1] < len(v.versions) && v.desk.Data.Models != nil {
@@ -306,6 +326,9 @@ func (v *models) train() tea.Cmd {
 func (v *models) View(w, h int) string {
 	c := newCanvas(v.desk.Theme, w, h)
 	rows := v.rows()
+	if v.record.open && v.confirm == nil {
+		return v.record.view(rows, w, h)
+	}
 	for i := range v.cursor {
 		v.cursor[i] = max(0, v.cursor[i])
 	}

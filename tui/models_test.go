@@ -31,6 +31,24 @@ func (s *shelf) Train(_ context.Context, name string) error {
 	return s.err
 }
 
+// Record of a model that is a little better than no change, on a market whose
+// error grows and shrinks over the hours.
+func (s *shelf) Record(_ context.Context, _ string, horizon int32) (ModelRecord, error) {
+	var r ModelRecord
+	for i, name := range []string{"AAPL", "MSFT", "NVDA", "AMZN", "META", "TSLA"} {
+		n := int64(240 - i)
+		r.Symbols = append(r.Symbols, SymbolTally{name, Tally{N: n, Squares: 1e-6 * float64(n) * (0.96 + 0.02*float64(i)), Still: 1e-6 * float64(n), Raw: 1e-6 * float64(n), Inside: n * 8 / 10, Correct: n * 52 / 100, Moved: n}})
+	}
+	for i := range 240 {
+		wave := 0.99 + 0.03*math.Sin(float64(i)/30) + 0.02*math.Sin(float64(i)*1.7)
+		r.Blocks = append(r.Blocks, BlockTally{demoNow.Add(time.Duration(i-240) * time.Duration(horizon) * time.Second), Tally{N: 6, Squares: 6e-6 * wave, Still: 6e-6}})
+	}
+	for k := range 4 {
+		r.Far[k] = Tally{N: 100, Moved: int64(900 >> (2 * k)), Correct: int64((900 >> (2 * k)) * (50 + 3*k) / 100)}
+	}
+	return r, s.err
+}
+
 // estimate of v with a margin on each side.
 func estimate(v, margin float64) market.Estimate {
 	return market.Estimate{Value: v, Low: v - margin, High: v + margin}
@@ -113,5 +131,49 @@ func TestSkillIsColouredOnlyBeyondLuck(t *testing.T) {
 		if got := worth(c.e, 0); got != c.want {
 			t.Errorf("%+v: %d, want %d", c.e, got, c.want)
 		}
+	}
+}
+
+// TestARecordIsOpenedSortedAndLeft: its symbols are sorted, and lead to their chart.
+func TestARecordIsOpenedSortedAndLeft(t *testing.T) {
+	m, _ := openModels(t)
+	open := func() {
+		answer(m, press(m, "enter"))
+	}
+	open()
+	s := shown(t, m)
+	for _, want := range []string{"xgboost, 1 min ahead", "skill over time", "skill %▾", "AAPL"} {
+		if !strings.Contains(s, want) {
+			t.Fatalf("%q is not shown:\n%s", want, s)
+		}
+	}
+	if strings.Index(s, "AAPL ") > strings.Index(s, "TSLA ") {
+		t.Errorf("the most skilful is not first:\n%s", s)
+	}
+	hit(m, "s", "esc")
+	if s := shown(t, m); strings.Contains(s, "skill over time") || !strings.Contains(s, "versions") {
+		t.Errorf("esc does not lead back to the scoreboard:\n%s", s)
+	}
+	open()
+	hit(m, "j", "enter")
+	if m.desk.State.View != "chart" || m.desk.Symbol != "MSFT" {
+		t.Errorf("enter leads to %s of %s", m.desk.State.View, m.desk.Symbol)
+	}
+}
+
+// TestSkillOverTimeHasAnInterval that holds the value and narrows with calm.
+func TestSkillOverTimeHasAnInterval(t *testing.T) {
+	even := []BlockTally{{Tally: Tally{Squares: 0.9, Still: 1}}, {Tally: Tally{Squares: 1.8, Still: 2}}}
+	e := skillOver(even, 2)
+	if len(e) != 1 || math.Abs(e[0].Value-0.1) > 1e-12 || e[0].High-e[0].Low > 1e-9 {
+		t.Errorf("of blocks that agree: %+v", e)
+	}
+	even[1].Squares = 2.2
+	e = skillOver(even, 2)
+	if !(e[0].Low < e[0].Value && e[0].Value < e[0].High) {
+		t.Errorf("of blocks that differ: %+v", e)
+	}
+	if e = skillOver(even, 1); len(e) != 2 || !math.IsNaN(e[0].Low) {
+		t.Errorf("of one block each: %+v", e)
 	}
 }

@@ -144,6 +144,13 @@ func TestGoldenScreens(t *testing.T) {
 			hit(m, "5", "j")
 			answer(m, m.pane().Update(Tick{demoNow}))
 		}},
+		{"record", func(m *Model, d *demo) {
+			d.models()
+			m.desk.Data.Models = d.shelf
+			m.sample()
+			hit(m, "5")
+			answer(m, press(m, "enter"))
+		}},
 		{"help", func(m *Model, _ *demo) { press(m, "?") }},
 		{"command", func(m *Model, _ *demo) {
 			press(m, ":")

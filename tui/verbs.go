@@ -53,7 +53,7 @@ var verbs = [...]verbSpec{
 	{"drop", "[SYMBOL]", "take a symbol off the open list", 0},
 	{"move", "up|down|top|bottom", "the symbol's place in the open list", 1},
 	{"group", "NAME", "a tab above the watchlist", 1},
-	{"sort", "COLUMN", "by own, symbol, last, change, volume, bid, ask, rate, high, low, prediction", 1},
+	{"sort", "COLUMN", "by own, symbol, last, change, volume, bid, ask, rate, high, low, prediction, confidence", 1},
 	{"layout", "NAME | save NAME | delete NAME", "named layouts", 1},
 	{"compare", "SYMBOLS | off", "chart symbols together, in per cent", 0},
 	{"goto", "DATE TIME | now", "chart a moment: 2026-11-20 14:30, 14:30, -2h", 1},

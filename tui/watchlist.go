@@ -10,6 +10,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"tapedeck/pipeline/live"
+	"tapedeck/pipeline/market"
 )
 
 const (
@@ -40,6 +41,7 @@ type watchlist struct {
 	seen   map[int32]float64  // last price of visible rows
 	flash  map[int32]moveMark // of those whose price just moved far
 	spark  []uint16
+	doubts map[forecastKind]bool // see doubted
 	undo   []func()
 	topped string // the symbol on which this list, not the analyst, put the cursor; "" once the first moments are over
 }
@@ -50,7 +52,7 @@ type moveMark struct {
 }
 
 func newWatchlist(d *Desk) *watchlist {
-	w := &watchlist{desk: d, seen: map[int32]float64{}, flash: map[int32]moveMark{}, sort: columnChange}
+	w := &watchlist{desk: d, seen: map[int32]float64{}, flash: map[int32]moveMark{}, doubts: map[forecastKind]bool{}, sort: columnChange}
 	w.groups.desk = d
 	for _, c := range columns {
 		if c.key == d.State.Sort {
@@ -329,10 +331,30 @@ func rank(search, needle string) int {
 	return 4
 }
 
+// doubted says that a forecast is of a model that is not shown to be better
+// than "no change" at its horizon. Each model is looked up once a drawing.
+func (w *watchlist) doubted(p *market.Prediction) bool {
+	k := forecastKind{p.Model, p.Horizon}
+	doubt, looked := w.doubts[k]
+	if !looked {
+		yes, known := w.desk.skilful(p.Model, p.Horizon)
+		doubt = known && !yes
+		w.doubts[k] = doubt
+	}
+	return doubt
+}
+
+// forecastKind is whose forecast it is, and how far ahead.
+type forecastKind struct {
+	model   string
+	horizon int32
+}
+
 func (w *watchlist) View(wide, high int) string {
 	c := newCanvas(w.desk.Theme, wide, high)
+	clear(w.doubts)
 	w.drawGroups(c)
-	cols := fit(wide)
+	cols := w.fit(wide)
 	w.heading(c, cols)
 	w.page = max(c.left(), 1)
 	if len(w.order) == 0 {
@@ -460,6 +482,9 @@ func (w *watchlist) row(c *canvas, cols []columnSpec, q *live.Quote, id int32, s
 			}
 		default:
 			text, ink := s.text(w.desk, q), c.on(Muted)
+			if s.column.forecast() && text != "" && !w.doubted(&q.Predicted) {
+				ink = c.on(Predict)
+			}
 			if s.left {
 				c.gap(2)
 				c.cell(ink, text, s.width-2)

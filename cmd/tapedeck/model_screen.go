@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tapedeck/ml"
+	"tapedeck/store"
 	"tapedeck/tui"
 )
 
@@ -12,6 +13,7 @@ import (
 type screenModels struct {
 	place *place
 	args  []string // for a training in a process of its own
+	store func() (*store.DB, error)
 }
 
 // Versions are all that there are, the newest of each model first.

@@ -91,7 +91,7 @@ func runScreen(ctx context.Context, o *options) error {
 		working.Go(func() { rules.keepShared(background) })
 	}
 	shown := tui.Data{
-		Board: s.board, History: s, Predictions: s, Models: screenModels{p, s.args}, Alerts: screenAlerts{noteBook: s.notes, db: s.store}, Rules: rules, DeadLetters: s, Pipeline: s, Calendar: calendar,
+		Board: s.board, History: s, Predictions: s, Models: screenModels{p, s.args, s.store}, Alerts: screenAlerts{noteBook: s.notes, db: s.store}, Rules: rules, DeadLetters: s, Pipeline: s, Calendar: calendar,
 		SQL: sql, Queries: s.notes,
 		Company: func(symbol string) (name, sector string) {
 			company, _ := market.Lookup(symbol)
