@@ -43,7 +43,7 @@ func (r *runner) notify(ctx context.Context) error {
 	}
 	background := context.WithoutCancel(ctx)
 	silences := &silenceBook{log: r.log, slog: r.slog}
-	if err := silences.read(ctx); err != nil {
+	if err := r.answered(ctx, nil, silences.read); err != nil {
 		return err
 	}
 	work, stop := context.WithCancel(background)

@@ -279,6 +279,26 @@ func (r *runner) ends(ctx context.Context, topic string) ([]int64, error) {
 	return ends, nil
 }
 
+// answered asks the log something that a stage cannot start without, again and
+// again while there is no answer: a broker that is away comes back, or another
+// one leads. A run that is to end by itself waits no longer than its patience.
+// A status, if there is one yet, says so.
+func (r *runner) answered(ctx context.Context, status *stageStatus, ask func(ctx context.Context) error) error {
+	for began := time.Now(); ; {
+		err := ask(ctx)
+		if !errors.Is(err, kafka.ErrNoAnswer) || ctx.Err() != nil || r.Once && time.Since(began) >= r.Patience {
+			return err
+		}
+		if status != nil {
+			status.trouble(err.Error())
+		}
+		r.slog.Warn("the log does not answer, asking again", "error", err)
+		if err := pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
 func (r *runner) feed(ctx context.Context) error {
 	status := r.newStatus("feed")
 	return r.log.RunGroup(ctx, r.group("feed", kafka.Feeds, status), func(int32) kafka.Worker {
@@ -288,7 +308,11 @@ func (r *runner) feed(ctx context.Context) error {
 
 func (r *runner) compute(ctx context.Context) error {
 	status := r.newStatus("compute", kafka.Ticks)
-	rules, err := openRuleBook(ctx, r.log, r.producer, r.DefaultRules, r.slog)
+	var rules *ruleBook
+	err := r.answered(ctx, status, func(ctx context.Context) (err error) {
+		rules, err = openRuleBook(ctx, r.log, r.producer, r.DefaultRules, r.slog)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -328,11 +352,13 @@ func (r *runner) archive(ctx context.Context) error {
 	status := r.newStatus("archive", tables...)
 	ids := map[string]string{}
 	for _, table := range tables {
-		id, err := r.log.TopicID(ctx, table)
+		err := r.answered(ctx, status, func(ctx context.Context) (err error) {
+			ids[table], err = r.log.TopicID(ctx, table)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		ids[table] = id
 	}
 	background := context.WithoutCancel(ctx)
 	groups, stopGroups := context.WithCancel(background)

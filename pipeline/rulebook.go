@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -124,7 +125,13 @@ func (b *ruleBook) take(records []kafka.Record) error {
 			}
 			rule = market.Rule{Name: key, Deleted: true}
 		default:
-			if err := market.DecodeRule(records[i].Value, &rule); err != nil || rule.Name != key {
+			err := market.DecodeRule(records[i].Value, &rule)
+			if errors.Is(err, market.ErrNewer) { // it stands, and compute says that it is not in force
+				b.rules[key] = true
+				b.edits = append(b.edits, edit{key, slices.Clone(records[i].Value)})
+				continue
+			}
+			if err != nil || rule.Name != key {
 				if !strings.Contains(key, "/") {
 					b.slog.Error("a rule cannot be read and is passed over", "key", key, "offset", records[i].Offset, "error", err)
 				}

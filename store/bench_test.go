@@ -108,7 +108,7 @@ func plainDB(b *testing.B) *sql.DB {
 	plain := sql.OpenDB(connector)
 	plain.SetMaxOpenConns(1)
 	b.Cleanup(func() { plain.Close() })
-	for _, statement := range []string{"SET threads = 2", "SET TimeZone = 'UTC'", "SET parquet_metadata_cache = true"} {
+	for _, statement := range []string{"SET threads = 2", "SET TimeZone = 'UTC'"} {
 		if _, err := plain.Exec(statement); err != nil {
 			b.Fatal(err)
 		}

@@ -184,5 +184,10 @@ func (c *Config) withoutSecrets() *Config {
 			s.value.SetString("")
 		}
 	}
+	copied.Notify.Targets = slices.Clone(c.Notify.Targets)
+	for i := range copied.Notify.Targets {
+		t := &copied.Notify.Targets[i]
+		t.Secret, t.URL = "", maskedURL(t.URL)
+	}
 	return &copied
 }

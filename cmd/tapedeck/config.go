@@ -31,7 +31,7 @@ type Config struct {
 		Username    string        `yaml:"username" help:"user of the cluster"`
 		Password    string        `yaml:"password" help:"its password; better TAPEDECK_KAFKA_PASSWORD" secret:"true"`
 		CA          string        `yaml:"ca" help:"file with the certificate authority of the cluster"`
-		Retention   time.Duration `yaml:"retention" help:"how long the log keeps its records: inside, those that the lake already has; on a cluster, all" min:"10m" zero:"24h inside and 168h on a cluster"`
+		Retention   time.Duration `yaml:"retention" help:"how long the log keeps its records: inside, those that the lake already has; on a cluster, all" min:"10m" zero:"15m inside and 168h on a cluster"`
 		Sync        bool          `yaml:"sync" help:"the embedded log waits for the disk at every batch: what it has acknowledged survives a power cut as well as a kill -9, at a half to a quarter of the speed"`
 	} `yaml:"kafka"`
 

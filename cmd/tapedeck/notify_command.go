@@ -164,7 +164,7 @@ func listTargets(ctx context.Context, c Config, out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "TARGET\tKIND\tWHERE\tLAG\tSTATE")
 	for _, t := range targets {
-		where := t.Topic + t.URL + t.Path + strings.Join(t.Command, " ")
+		where := t.Topic + maskedURL(t.URL) + t.Path + strings.Join(t.Command, " ")
 		s, running := state[t.Name]
 		if !running {
 			fmt.Fprintf(w, "%s\t%s\t%s\t-\tnot running\n", t.Name, t.Kind, where)

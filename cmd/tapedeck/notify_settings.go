@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -227,7 +228,11 @@ func (list targetSettings) text(masked bool) string {
 			}
 			one.Content = append(one.Content, scalar("command"), argv)
 		}
-		add("url", t.URL)
+		if masked {
+			add("url", maskedURL(t.URL))
+		} else {
+			add("url", t.URL)
+		}
 		if t.Secret != "" && masked {
 			add("secret", "********")
 		} else {
@@ -252,4 +257,17 @@ func (list targetSettings) text(masked bool) string {
 		return "{}"
 	}
 	return strings.Join(strings.Fields(string(out)), " ")
+}
+
+// maskedURL is an address without what lets one post there: its path, its
+// query and its user.
+func maskedURL(text string) string {
+	if text == "" {
+		return ""
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return "********"
+	}
+	return u.Scheme + "://" + u.Host + "/********"
 }

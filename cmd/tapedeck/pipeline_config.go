@@ -32,7 +32,7 @@ func pipelineConfig(c Config, h *held, stages []string, once bool) (pipeline.Con
 		SecondFeatures: c.Compute.SecondFeatures, SnapshotEvery: c.Compute.Snapshot,
 		NewRules: newRuleEngines(calendar), DefaultRules: alert.Defaults(),
 		FlushRows: c.Archive.FlushRows, FlushAge: c.Archive.FlushAge, MergeEvery: c.Archive.MergeEvery,
-		Retention: cmp.Or(c.Kafka.Retention, 24*time.Hour), Embedded: h.broker != nil,
+		Retention: cmp.Or(c.Kafka.Retention, 15*time.Minute), Embedded: h.broker != nil,
 	}, nil
 }
 

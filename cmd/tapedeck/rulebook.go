@@ -55,6 +55,7 @@ type rulebook struct {
 	next   int64 // offset after the last record
 	noting bool  // an edit is being made: records are noted
 	noted  [][]byte
+	newer  map[string]bool // names of rules that a newer version wrote
 }
 
 // ruleRecord is a record of the topic.
@@ -71,7 +72,7 @@ type ruleRevision struct {
 
 // openRulebook reads the rules that stand. by is who edits.
 func openRulebook(ctx context.Context, log *kafka.Client, by string) (*rulebook, error) {
-	b := &rulebook{log: log, world: ruleWorld(), by: by, now: time.Now, rules: map[string]*ruleRecord{}}
+	b := &rulebook{log: log, world: ruleWorld(), by: by, now: time.Now, rules: map[string]*ruleRecord{}, newer: map[string]bool{}}
 	if log == nil {
 		for _, rule := range alert.Defaults() {
 			b.put(&ruleRecord{ruleRevision: ruleRevision{Rule: rule}})
@@ -166,9 +167,13 @@ func (b *rulebook) take(records []kafka.Record) (changed bool) {
 			}
 			record.Rule, record.past = before.Rule, before.pastWith()
 			record.Deleted, record.Revision = true, before.Revision+1
-		} else if record.decode(r.Value) != nil || record.Name != string(r.Key) {
+		} else if err := record.decode(r.Value); errors.Is(err, market.ErrNewer) {
+			b.newer[string(r.Key)] = true
+			continue
+		} else if err != nil || record.Name != string(r.Key) {
 			continue // what screens note there besides
 		}
+		delete(b.newer, record.Name)
 		b.put(record)
 		changed = true
 	}
@@ -374,6 +379,12 @@ func (b *rulebook) write(ctx context.Context, name string, change func(before *r
 	defer b.edit.Unlock()
 	if err := b.refresh(ctx); err != nil {
 		return market.Rule{}, err
+	}
+	b.mu.Lock()
+	newer := b.newer[name]
+	b.mu.Unlock()
+	if newer {
+		return market.Rule{}, fmt.Errorf("rule %q is not overwritten: %w", name, market.ErrNewer)
 	}
 	before := b.record(name)
 	after, err := change(before)
@@ -629,10 +640,13 @@ func (b *rulebook) seed(ctx context.Context) error {
 	return b.refresh(ctx)
 }
 
-// removed says whether a rule was ever removed.
+// removed says whether a rule was ever removed, or written by a newer version.
 func (b *rulebook) removed() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if len(b.newer) > 0 {
+		return true
+	}
 	for _, r := range b.rules {
 		if r.Deleted {
 			return true

@@ -158,6 +158,34 @@ func TestRulebookEditsAtOnce(t *testing.T) {
 	}
 }
 
+// A rule that a newer version wrote is neither taken for another one's note nor
+// written over.
+func TestRulebookLeavesNewerRules(t *testing.T) {
+	t.Parallel()
+	log, _ := testLog(t)
+	producer, err := log.NewProducer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := producer.Produce(kafka.Rules, 0, []byte("r"), []byte(`{"version":2,"name":"r","when":{"all":[]},"revision":7}`)); err != nil {
+		t.Fatal(err)
+	}
+	if err := producer.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b := testRulebook(t, log, "ann")
+	if _, err := b.Set(t.Context(), market.Rule{Name: "r", When: "price > 1"}); !errors.Is(err, market.ErrNewer) || !strings.Contains(err.Error(), "newer tapedeck: install that one") {
+		t.Errorf("written over: %v", err)
+	}
+	if _, err := b.Set(t.Context(), market.Rule{Name: "other", When: "price > 1"}); err != nil {
+		t.Error(err)
+	}
+	ranges, err := log.Offsets(t.Context(), kafka.Rules)
+	if err != nil || ranges[0].High != 2 {
+		t.Errorf("%+v, %v", ranges, err)
+	}
+}
+
 func TestRulebookTombstoneOfAnotherProgram(t *testing.T) {
 	t.Parallel()
 	log, _ := testLog(t)

@@ -53,6 +53,11 @@ func TestDowngradeIsRefused(t *testing.T) {
 	if _, errs, code := b.tapedeck("config", "check", path); code != exitUsage || !strings.Contains(errs, "newer tapedeck") || strings.Contains(errs, "shards") {
 		t.Errorf("configuration: exit %d, %s", code, errs)
 	}
+	// Rules.
+	path = writeFile(t, filepath.Join(b.dir, "rules.yaml"), "version: 2\nrules:\n- name: a\n  shard: 3\n")
+	if _, errs, code := b.tapedeck("rules", "import", path, "--data", filepath.Join(b.dir, "q")); code == 0 || !strings.Contains(errs, "newer tapedeck") {
+		t.Errorf("rules: exit %d, %s", code, errs)
+	}
 	// A backup.
 	var archive bytes.Buffer
 	zip := gzip.NewWriter(&archive)

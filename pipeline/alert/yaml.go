@@ -22,8 +22,9 @@ const maxRules = 10_000
 
 // fileText is the form of a file of rules.
 type fileText struct {
-	Groups []groupText `yaml:"groups,omitempty"`
-	Rules  []ruleText  `yaml:"rules"`
+	Version int         `yaml:"version,omitempty"` // market.RuleVersion; absent is the first
+	Groups  []groupText `yaml:"groups,omitempty"`
+	Rules   []ruleText  `yaml:"rules"`
 }
 
 // groupText is a group as it stands in a file.
@@ -53,7 +54,7 @@ type ruleText struct {
 
 // WriteYAML writes a file that ReadYAML reads. What is deleted is left out.
 func WriteYAML(w io.Writer, f File) error {
-	file := fileText{Rules: []ruleText{}}
+	file := fileText{Version: market.RuleVersion, Rules: []ruleText{}}
 	for _, g := range f.Groups {
 		if !g.Deleted {
 			file.Groups = append(file.Groups, groupText{g.Name, g.SQL, g.Symbols})
@@ -146,8 +147,17 @@ func fileNodes(root *yaml.Node) (map[string][]*yaml.Node, error) {
 	for i := 0; i+1 < len(top.Content); i += 2 {
 		key, value := top.Content[i], top.Content[i+1]
 		switch {
+		case key.Value == "version":
+			form := 0
+			if err := value.Decode(&form); err != nil || form < 1 {
+				return nil, fmt.Errorf("line %d: version is a number from 1 on", value.Line)
+			}
+			if form > market.RuleVersion {
+				return nil, fmt.Errorf("line %d: version %d of a file of rules: %w", value.Line, form, market.ErrNewer)
+			}
+			continue
 		case key.Value != "rules" && key.Value != "groups":
-			return nil, fmt.Errorf("line %d: %q is not known; a file of rules has the keys rules and groups", key.Line, clip(key.Value, 40))
+			return nil, fmt.Errorf("line %d: %q is not known; a file of rules has the keys version, rules and groups", key.Line, clip(key.Value, 40))
 		case value.Kind != yaml.SequenceNode:
 			return nil, fmt.Errorf("line %d: %s is a list; begin each with `- name:`", value.Line, key.Value)
 		}

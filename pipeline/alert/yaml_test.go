@@ -29,6 +29,8 @@ func TestYAMLThereAndBack(t *testing.T) {
 
 func TestYAMLRefuses(t *testing.T) {
 	for text, want := range map[string]string{
+		"version: 0": "version is a number from 1 on",
+		"version: 2\nshards: 7\nrules:\n- name: a\n  shard: 3\n": "line 1: version 2 of a file of rules: it was written by a newer tapedeck: install that one",
 		"": "empty",
 		"groups:\n- name: held\n  sql: SELECT 1\n": "line 2: \"held\" is no name of a group; one with sql is called query:NAME",
 		"groups:\n- name: a\n  symbols: [a b]\n":   "line 3: group \"a\": \"a b\" is no symbol",

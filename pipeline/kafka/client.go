@@ -34,12 +34,11 @@ type Client struct {
 	readers    readerPool
 	batches    sync.Pool // of *batch
 	wait       sync.WaitGroup
+	asking     sync.RWMutex    // held by who asks admin something
+	life       context.Context // ends when Close begins
+	end        context.CancelFunc
 	done       chan struct{}
 	closing    sync.Once
-
-	life   context.Context // of questions to the cluster; done when Close begins
-	end    context.CancelFunc
-	asking sync.RWMutex // held by each question while librdkafka has it, and by Close
 }
 
 // Open makes a client. It does not wait for a broker: see Ping.
@@ -53,9 +52,9 @@ func Open(cfg Config, log *slog.Logger) (*Client, error) {
 		logs: make(chan kafka.LogEvent, 1000),
 		done: make(chan struct{}),
 	}
+	c.life, c.end = context.WithCancel(context.Background())
 	c.health = newHealth(cfg.OnTrouble, log, c.Ping, c.lost)
 	c.readers.client = c
-	c.life, c.end = context.WithCancel(context.Background())
 	m := cfg.common()
 	delete(m, "allow.auto.create.topics") // a consumer's
 	m["go.events.channel.size"] = 64
@@ -78,10 +77,10 @@ func Open(cfg Config, log *slog.Logger) (*Client, error) {
 func (c *Client) Close() error {
 	c.closing.Do(func() {
 		c.end()
-		c.asking.Lock() // no question is with librdkafka any more, and none comes
-		c.asking.Unlock()
 		c.health.close()
 		c.readers.close()
+		c.asking.Lock()
+		defer c.asking.Unlock()
 		c.admin.Close()
 		c.base.Close()
 		close(c.done)

@@ -24,6 +24,8 @@ var (
 	ErrNoKey = errors.New("record has no key")
 	// ErrUnknownTopic: the topic does not exist.
 	ErrUnknownTopic = errors.New("unknown topic")
+	// ErrNoAnswer: the cluster did not answer a question in time; it may be asked again.
+	ErrNoAnswer = errors.New("no answer in time")
 	// ErrClosed: the client or producer is closed.
 	ErrClosed = errors.New("log client is closed")
 	// ErrFenced: another process runs under this one's instance name.
@@ -78,7 +80,7 @@ func DefaultConfig() Config {
 		Partitions:  12,
 		Retention:   7 * 24 * time.Hour,
 		MaxBytes:    -1,
-		Linger:      5 * time.Millisecond,
+		Linger:      20 * time.Millisecond, // each batch costs processor time here, and memory in the embedded log
 		Compression: "lz4",
 	}
 }

@@ -188,7 +188,7 @@ func plain(err error) error {
 	case kafka.ErrTransport, kafka.ErrAllBrokersDown, kafka.ErrResolve, kafka.ErrAuthentication, kafka.ErrSsl:
 		return &plainError{strings.TrimSuffix(troubleSentence(e), ", retrying"), err}
 	case kafka.ErrTimedOut, kafka.ErrTimedOutQueue:
-		return &plainError{"no answer in time", err}
+		return &plainError{ErrNoAnswer.Error(), errors.Join(ErrNoAnswer, err)}
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -283,10 +284,15 @@ func (c *Client) patiently(ctx context.Context, ask func(ctx context.Context) er
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	defer context.AfterFunc(c.life, cancel)()
+	c.asking.RLock() // until then the connection stays
+	defer c.asking.RUnlock()
+	if c.life.Err() != nil {
+		return ErrClosed
+	}
 	answer := firstAnswer
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 500*time.Millisecond) {
 		try, end := context.WithTimeout(ctx, answer)
-		err := c.asked(func() error { return ask(try) })
+		err := ask(try)
 		late := try.Err() != nil || isCode(err, kafka.ErrTimedOut)
 		end()
 		if err == nil || !late && !settling(err) {
@@ -299,36 +305,17 @@ func (c *Client) patiently(ctx context.Context, ask func(ctx context.Context) er
 			answer += answer / 4
 		}
 		// Whether it answers this or not, the question is asked again.
-		_ = c.asked(func() error {
-			_, err := c.admin.GetMetadata(nil, true, int(firstAnswer.Milliseconds()))
-			return err
-		})
+		_, _ = c.admin.GetMetadata(nil, true, int(firstAnswer.Milliseconds()))
 	}
 }
-
-// asked asks librdkafka unless the client is closed: it would crash.
-func (c *Client) asked(ask func() error) error {
-	c.asking.RLock()
-	defer c.asking.RUnlock()
-	if c.life.Err() != nil {
-		return errClosed
-	}
-	return ask()
-}
-
-// errClosed is the answer to questions that come after Close.
-var errClosed = errors.New("the client is closed")
 
 // silence says why there was no answer, where that is known.
 func (c *Client) silence(err error) error {
-	words := strings.TrimSuffix(c.health.sentence(), ", retrying")
-	switch {
-	case words != "":
-		return &plainError{words, err}
-	case errors.Is(err, context.DeadlineExceeded):
-		return &plainError{"no answer in time", err}
+	if c.life.Err() != nil {
+		return ErrClosed
 	}
-	return err
+	words := strings.TrimSuffix(c.health.sentence(), ", retrying")
+	return &plainError{words: cmp.Or(words, ErrNoAnswer.Error()), cause: errors.Join(ErrNoAnswer, err)}
 }
 
 // within bounds a question to the cluster by its context, so that librdkafka

@@ -2,6 +2,7 @@ package market
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 )
@@ -107,11 +108,24 @@ type ruleRecord struct {
 	Description string   `json:"description,omitempty"`
 }
 
+// RuleVersion is the form of rules on the topic and in files that this version
+// writes. Records and files without one are of the first form.
+const RuleVersion = 1
+
+// ErrNewer: a rule has a form that this version does not know.
+var ErrNewer = errors.New("it was written by a newer tapedeck: install that one")
+
 // EncodeRule is r as JSON, the form of the rules topic.
 func EncodeRule(r *Rule) []byte { return encode(ruleRecord(*r)) }
 
-// DecodeRule reads what EncodeRule writes.
+// DecodeRule reads what EncodeRule writes. ErrNewer: a newer version wrote it.
 func DecodeRule(data []byte, r *Rule) error {
+	var form struct {
+		Version int `json:"version"` // absent is the first; what else a newer one holds is not asked
+	}
+	if json.Unmarshal(data, &form) == nil && form.Version > RuleVersion {
+		return fmt.Errorf("read rule: %w", ErrNewer)
+	}
 	var rec ruleRecord
 	if err := json.Unmarshal(data, &rec); err != nil {
 		return fmt.Errorf("read rule: %w", err)

@@ -6,9 +6,11 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -29,7 +31,7 @@ func (w *Webhook) Send(ctx context.Context, m *Message) error {
 	body := m.JSON()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL, bytes.NewReader(body))
 	if err != nil {
-		return fmt.Errorf("webhook: %w", err)
+		return fmt.Errorf("webhook: %w", withoutURL(err))
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "tapedeck")
@@ -45,7 +47,7 @@ func (w *Webhook) Send(ctx context.Context, m *Message) error {
 	}
 	res, err := client.Do(req)
 	if err != nil {
-		return fmt.Errorf("webhook: %w", err)
+		return fmt.Errorf("webhook: %w", withoutURL(err))
 	}
 	defer res.Body.Close()
 	said, _ := io.ReadAll(io.LimitReader(res.Body, 300))
@@ -57,4 +59,13 @@ func (w *Webhook) Send(ctx context.Context, m *Message) error {
 		return fmt.Errorf("webhook: %w: %s: %s", ErrRefused, res.Status, strings.TrimSpace(string(said)))
 	}
 	return fmt.Errorf("webhook: %s: %s", res.Status, strings.TrimSpace(string(said)))
+}
+
+// withoutURL is err without the address that it names: with many services the
+// address is what a stranger would need to post there.
+func withoutURL(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err
+	}
+	return err
 }

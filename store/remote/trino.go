@@ -41,6 +41,9 @@ func OpenTrino(c TrinoConfig) (*Trino, error) {
 		return nil, errors.New("no Trino cluster is set: set sql.trino.url to http://USER@HOST:PORT")
 	}
 	config, err := trino.ParseDSN(c.URL)
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err // without the address, which may hold a password
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the address of Trino (sql.trino.url): %w; write http://USER@HOST:PORT?catalog=hive&schema=tapedeck", err)
 	}
