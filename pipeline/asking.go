@@ -47,7 +47,6 @@ func (r *runner) askQueries(ctx context.Context) {
 	config := r.group("groups", kafka.Feeds, nil)
 	config.OnAssign = nil // its status begins with the first query that is asked
 	config.OnError = func(_ int32, err error) { r.slog.Error("saved queries are not asked", "error", err) }
-	config.OnAssign = nil // nothing is counted before there is a query
 	for {
 		err := r.log.RunGroup(ctx, config, func(int32) kafka.Worker { return &asking{runner: r, status: status} })
 		if ctx.Err() != nil {

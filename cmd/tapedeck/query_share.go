@@ -10,9 +10,9 @@ import (
 	"tapedeck/tui"
 )
 
-// queryPrefix is of the keys of shared queries on the topic rules, where they
+// queryPrefix is of the keys of queries shared among screens, on the topic rules, where they
 // stand beside the notes about alerts.
-const queryPrefix = "query/"
+const queryPrefix = "shared-query/"
 
 // maxSharedQuery is the most bytes of a statement that is shared.
 const maxSharedQuery = 64 << 10
