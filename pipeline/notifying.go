@@ -129,7 +129,7 @@ type telling struct {
 func newTelling(r *runner, n Notify, known []string, silences *notify.Silences) *telling {
 	t := &telling{runner: r, Notify: n, group: "notify-" + n.Name, known: known, silences: silences}
 	t.status = r.newStatus("notify "+n.Name, kafka.Alerts)
-	t.status.detail = t.words
+	t.status.tell(t.words)
 	manner := n.Manner
 	manner.OnSent = func(m *notify.Message) {
 		t.sent.Add(1)

@@ -324,7 +324,7 @@ func (r *runner) compute(ctx context.Context) error {
 		}
 	})
 	told := &toldRules{}
-	status.rules = told.all
+	status.list(told.all)
 	predicted := &predictedEnds{}
 	following.Go(func() { predicted.follow(followCtx, r) })
 	if r.Symbols != nil {

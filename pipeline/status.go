@@ -79,6 +79,20 @@ func (r *runner) newStatus(stage string, topics ...string) *stageStatus {
 	return s
 }
 
+// tell has the state while all is well said by words.
+func (s *stageStatus) tell(words func() string) {
+	s.mu.Lock()
+	s.detail = words
+	s.mu.Unlock()
+}
+
+// list has rules added to every report; see telling_rules.go.
+func (s *stageStatus) list(rules func(seconds float64) ([]live.Rule, []live.Pending)) {
+	s.mu.Lock()
+	s.rules = rules
+	s.mu.Unlock()
+}
+
 // trouble notes what is wrong, in words.
 func (s *stageStatus) trouble(text string) {
 	s.mu.Lock()
