@@ -499,8 +499,9 @@ type mergeDue struct {
 	merged, seen int64 // rows at the last merge, and at the last look
 }
 
-// manyRows that are not merged are worth a merge of their own.
-const manyRows = 400_000
+// manyRows that are not merged are worth a merge of their own: more than
+// 1,000 symbols at 1 Hz bring between two of them.
+const manyRows = 1_000_000
 
 func (d *mergeDue) at(now time.Time, rows int64) bool {
 	recent, waiting := rows-d.seen, rows-d.merged
