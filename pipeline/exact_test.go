@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -10,7 +9,6 @@ import (
 	"log/slog"
 	"math"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +21,7 @@ import (
 	"tapedeck/pipeline/alert"
 	"tapedeck/pipeline/feed"
 	"tapedeck/pipeline/kafka"
+	"tapedeck/pipeline/kafka/kafkatest"
 	"tapedeck/pipeline/market"
 )
 
@@ -637,7 +636,7 @@ func TestExact(t *testing.T) {
 		if os.Getenv("TAPEDECK_TEST_KAFKA") != "1" {
 			t.Skip("a real Kafka is tested when TAPEDECK_TEST_KAFKA=1 is set")
 		}
-		address := realKafka(t)
+		address := kafkatest.Start(t)
 		on := func(prefix string) *stage {
 			return &stage{t: t, kafka: true, life: life{Log: logAt{Address: address, Prefix: prefix}, Rows: rows}}
 		}
@@ -693,48 +692,4 @@ func compare(t *testing.T, quiet, torn *stage, tell func() (killed, helped int))
 	if wrong > 0 {
 		t.Errorf("%d outputs differ", wrong)
 	}
-}
-
-// realKafka runs a broker until the test ends and returns its address.
-func realKafka(t *testing.T) string {
-	t.Helper()
-	const script = "kafka/testdata/real-kafka"
-	if out, err := exec.Command(script, "check").CombinedOutput(); err != nil {
-		t.Skipf("no real Kafka here: %s", strings.TrimSpace(string(out)))
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
-	cmd := exec.Command(script, t.TempDir(), strconv.Itoa(port))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ready, ended := make(chan bool, 1), make(chan struct{})
-	go func() {
-		defer close(ended)
-		defer close(ready)
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if strings.Contains(lines.Text(), "Kafka Server started") {
-				ready <- true
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // its data goes with the test
-		<-ended
-		_ = cmd.Wait()
-	})
-	if !<-ready {
-		t.Fatal("Kafka did not start")
-	}
-	return "127.0.0.1:" + strconv.Itoa(port)
 }

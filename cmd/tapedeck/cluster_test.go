@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"tapedeck/pipeline/kafka"
+	"tapedeck/pipeline/kafka/kafkatest"
 )
 
 // cluster is three real brokers, run by examples/cluster/cluster.
@@ -46,7 +46,7 @@ func needCluster(t *testing.T) (short bool) {
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	c := &cluster{t: t, rate: 1000, during: func(string) {}, after: func(string) {}}
-	first := freePortsInARow(t, 12)
+	first := kafkatest.FreePorts(t, 12)
 	c.env = append(os.Environ(), "CLUSTER_DIR="+filepath.Join(t.TempDir(), "cluster"), "CLUSTER_PORT="+strconv.Itoa(first), "CLUSTER_ADVERTISE="+strconv.Itoa(first+6), "CLUSTER_SECURE="+strconv.Itoa(first+9))
 	if out, err := c.do("check"); err != nil {
 		t.Skipf("no cluster here: %s", out)
@@ -80,26 +80,6 @@ func (c *cluster) must(args ...string) string {
 		c.t.Errorf("cluster %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	return out
-}
-
-// freePortsInARow finds n ports in a row that nobody listens on, below those that
-// the system gives to connections: a broker that is away must find its own again.
-func freePortsInARow(t *testing.T, n int) int {
-	t.Helper()
-next:
-	for range 100 {
-		port := 15_000 + rand.IntN(15_000)
-		for i := range n {
-			l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port+i))
-			if err != nil {
-				continue next
-			}
-			l.Close()
-		}
-		return port
-	}
-	t.Fatalf("no %d free ports in a row", n)
-	return 0
 }
 
 // cutFor is how long the network to a broker is cut: shorter than what a client

@@ -1,16 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"strconv"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"tapedeck/pipeline/kafka/kafkatest"
 )
 
 // TestJourneyOnRealKafka takes one file from its rows to SQL on a real Kafka,
@@ -19,7 +16,7 @@ func TestJourneyOnRealKafka(t *testing.T) {
 	if os.Getenv("TAPEDECK_TEST_KAFKA") != "1" {
 		t.Skip("a real Kafka is tested when TAPEDECK_TEST_KAFKA=1 is set")
 	}
-	address := realKafka(t)
+	address := kafkatest.Start(t)
 	const rows = 60_000
 	real, embedded := newBox(t), newBox(t)
 	file, good, bad := real.recording(rows)
@@ -52,48 +49,4 @@ func TestJourneyOnRealKafka(t *testing.T) {
 			t.Errorf("%s: %d rows on Kafka differ from %d on the broker inside", statement, len(got), len(want))
 		}
 	}
-}
-
-// realKafka runs a broker until the test ends and returns its address.
-func realKafka(t *testing.T) string {
-	t.Helper()
-	const script = "../../pipeline/kafka/testdata/real-kafka"
-	if out, err := exec.Command(script, "check").CombinedOutput(); err != nil {
-		t.Skipf("no real Kafka here: %s", strings.TrimSpace(string(out)))
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
-	cmd := exec.Command(script, t.TempDir(), strconv.Itoa(port))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ready, ended := make(chan bool, 1), make(chan struct{})
-	go func() {
-		defer close(ended)
-		defer close(ready)
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if strings.Contains(lines.Text(), "Kafka Server started") {
-				ready <- true
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // its data goes with the test
-		<-ended
-		_ = cmd.Wait()
-	})
-	if !<-ready {
-		t.Fatal("Kafka did not start")
-	}
-	return "127.0.0.1:" + strconv.Itoa(port)
 }
