@@ -107,7 +107,7 @@ func (a *archiving) maybeFlush(ctx context.Context) error {
 }
 
 // flushBytes bounds the memory of one partition's unwritten rows (they are kept compressed).
-const flushBytes = 8 << 20
+const flushBytes = 2 << 20
 
 func (a *archiving) Idle(ctx context.Context, _ int64) error { return a.maybeFlush(ctx) }
 

@@ -58,10 +58,9 @@ type computing struct {
 	onBar    func(*market.Bar)
 	onAlert  func(*market.Alert)
 
-	slot     byte // of the newest snapshot
-	stateBuf []byte
-	buf      []byte
-	tick     market.Tick
+	slot byte // of the newest snapshot
+	buf  []byte
+	tick market.Tick
 }
 
 // identity of an output, for leaving out what has been written before a crash.

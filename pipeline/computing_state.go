@@ -255,8 +255,13 @@ func (c *computing) snapshot(ctx context.Context) error {
 	if err := c.checkOwner(ctx); err != nil {
 		return err
 	}
-	s := snapshot{slot: c.slot ^ 1, next: c.next, written: map[string]int64{}, state: c.appendState(c.stateBuf[:0])}
-	c.stateBuf = s.state
+	buffer, _ := c.states.Get().(*[]byte)
+	if buffer == nil {
+		buffer = new([]byte)
+	}
+	defer c.states.Put(buffer)
+	s := snapshot{slot: c.slot ^ 1, next: c.next, written: map[string]int64{}, state: c.appendState((*buffer)[:0])}
+	*buffer = s.state
 	for _, topic := range outputs {
 		ranges, err := c.log.Offsets(ctx, topic)
 		if err != nil {

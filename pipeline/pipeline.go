@@ -134,6 +134,7 @@ type runner struct {
 	hopeless context.Context // ends, with the cause, when it is no use to go on
 	giveUp   context.CancelCauseFunc
 
+	states  sync.Pool             // *[]byte: room for a snapshot, of which few are written at once
 	feedEnd atomic.Pointer[error] // nil while the feed runs; then what went wrong, which may be nil
 
 	mu     sync.Mutex

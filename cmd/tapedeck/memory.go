@@ -8,7 +8,8 @@ package main
 
 // One arena a processor and a low threshold: the defaults of glibc keep what a
 // burst in any of a hundred threads once needed.
-static void few_arenas(void) {
+// It is too late for that in main: by then threads of the Go runtime have arenas.
+__attribute__((constructor)) static void few_arenas(void) {
 #ifdef __GLIBC__
 	mallopt(M_ARENA_MAX, 2);
 	mallopt(M_TRIM_THRESHOLD, 1 << 20);
@@ -29,12 +30,13 @@ import (
 	"os"
 	"runtime/debug"
 	"time"
+
+	"tapedeck/store"
 )
 
 // frugal makes this process give memory back that it no longer uses, on the Go
 // side and on that of librdkafka and DuckDB. Many of us share one machine.
 func frugal() {
-	C.few_arenas()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50)
 	}
@@ -49,6 +51,8 @@ func trimMemory(ctx context.Context, every time.Duration) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+			debug.FreeOSMemory()
+			store.Trim()
 			C.trim()
 		}
 	}

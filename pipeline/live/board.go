@@ -25,7 +25,7 @@ type Config struct {
 const (
 	shardRows      = 256   // rows under one lock: a reader holds it for some microseconds
 	manySymbols    = 2_000 // above this, fewer bars a symbol are kept
-	barsKept       = 240
+	barsKept       = 128
 	barsKeptOfMany = SparkLength + 4
 	secondsKept    = 600
 	alertsKept     = 500
@@ -253,7 +253,7 @@ func (b *Board) Watch(symbols ...string) {
 }
 
 // Bars appends to dst the newest bars of a symbol that are in memory, oldest
-// first: up to 240 of 1m (64 each on a board of more than 2,000 symbols), up
+// first: up to 128 of 1m (64 each on a board of more than 2,000 symbols), up
 // to 600 of 1s while the symbol is watched. The last one is still forming
 // where forming is true. Other intervals are the lake's.
 func (b *Board) Bars(dst []market.Bar, symbol string, i market.Interval) (bars []market.Bar, formed bool) {
@@ -318,6 +318,7 @@ func (b *Board) Alert(a market.Alert) {
 // those of the model that speaks last are a quote's: the champion's.
 func (b *Board) Prediction(p market.Prediction) {
 	b.with(p.Symbol, true, func(r *row) bool {
+		p.Symbol = r.quote.Symbol // and not a copy of the name with each
 		for i := range r.predictions {
 			old := &r.predictions[i]
 			if old.Model == p.Model && old.Version == p.Version && old.Bar == p.Bar && old.Horizon == p.Horizon {

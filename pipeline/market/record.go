@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"unique"
 )
 
 // The forms of what is rare enough for encoding/json: alerts, rules,
@@ -166,7 +167,9 @@ func DecodePrediction(data []byte, p *Prediction) error {
 	if !ValidSymbol(r.Symbol) || r.Model == "" || r.Bar == 0 || r.Horizon <= 0 {
 		return fmt.Errorf("read prediction: symbol, model, bar or horizon is missing")
 	}
-	*p = Prediction{r.Symbol, r.Model, r.Version, r.Made, r.Bar, r.Horizon,
+	// Thousands of them name the same few models.
+	model, version := unique.Make(r.Model).Value(), unique.Make(r.Version).Value()
+	*p = Prediction{r.Symbol, model, version, r.Made, r.Bar, r.Horizon,
 		float64(r.Base), float64(r.Mean), float64(r.Low), float64(r.High), r.BackFilled}
 	return nil
 }

@@ -27,13 +27,13 @@ type Chain struct {
 
 	mu      sync.Mutex
 	encode  encode
-	next    int64    // where the next record belongs
-	durable int64    // the end of what is written
-	lost    bool     // another writer was found; nothing is taken until Next was asked
-	hour    Hour     // the highest hour seen in the log
-	open    *draft   // takes records; nil when there is none
-	closed  []*draft // complete, in order, waiting for Flush
-	spare   []*draft
+	next    int64     // where the next record belongs
+	durable int64     // the end of what is written
+	lost    bool      // another writer was found; nothing is taken until Next was asked
+	hour    Hour      // the highest hour seen in the log
+	open    *draft    // takes records; nil when there is none
+	closed  []*draft  // complete, in order, waiting for Flush
+	spare   *draft    // its buffers are the next one's
 	checked time.Time // when this writer last knew that it is the end of the chain
 }
 
@@ -47,10 +47,10 @@ type draft struct {
 }
 
 const (
-	blockSize = 256 << 10
+	blockSize = 64 << 10
 	// spareBytes bounds the buffers that a chain keeps for its next part: one
 	// that caught up must not hold on to what only a backlog needed.
-	spareBytes = 1 << 20
+	spareBytes = 4 * blockSize
 	// recheck is after how long of silence a writer makes sure that the chain
 	// has not been carried on, merged and cleared by another.
 	recheck = time.Minute
@@ -211,8 +211,8 @@ func (c *Chain) draft(hour Hour) *draft {
 	}
 	if c.open == nil {
 		d := &draft{}
-		if n := len(c.spare); n > 0 {
-			d, c.spare = c.spare[n-1], c.spare[:n-1]
+		if c.spare != nil {
+			d, c.spare = c.spare, nil
 		}
 		*d = draft{raw: append(d.raw[:0], c.table.Header()...), body: d.body[:0], oldest: time.Now(), head: partHead{
 			Table: c.table.Name, Topic: c.topic, Partition: c.partition, Start: c.next, End: c.next, Hour: c.hour,
@@ -299,8 +299,8 @@ func (c *Chain) Flush(ctx context.Context) error {
 		c.closed = c.closed[1:]
 		c.durable = d.head.End
 		c.checked = time.Now()
-		if len(c.spare) < 2 && cap(d.raw)+cap(d.body) <= spareBytes {
-			c.spare = append(c.spare, d)
+		if cap(d.raw)+cap(d.body) <= spareBytes {
+			c.spare = d
 		}
 		c.mu.Unlock()
 	}
