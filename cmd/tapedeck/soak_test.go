@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -79,11 +80,12 @@ type terminal struct {
 	frozen  atomic.Bool
 	changed atomic.Int64 // when what it shows last changed, ns
 	longest atomic.Int64 // without a change while it should show one, ns
+	bytes   atomic.Int64 // that the screen has written
 	mu      sync.Mutex
 	screen  vt10x.Terminal
 }
 
-func openTerminal(t *testing.T, cmd *exec.Cmd, columns, rows uint16) *terminal {
+func openTerminal(t testing.TB, cmd *exec.Cmd, columns, rows uint16) *terminal {
 	t.Helper()
 	s := &terminal{cmd: cmd, done: make(chan struct{}), screen: vt10x.New(vt10x.WithSize(int(columns), int(rows)))}
 	var err error
@@ -93,7 +95,7 @@ func openTerminal(t *testing.T, cmd *exec.Cmd, columns, rows uint16) *terminal {
 	s.changed.Store(time.Now().UnixNano())
 	go func() {
 		defer close(s.done)
-		buffer := make([]byte, 64<<10)
+		buffer, seen := make([]byte, 64<<10), []byte(nil)
 		for {
 			for s.frozen.Load() {
 				time.Sleep(20 * time.Millisecond)
@@ -109,15 +111,35 @@ func openTerminal(t *testing.T, cmd *exec.Cmd, columns, rows uint16) *terminal {
 			s.mu.Lock()
 			s.screen.Write(buffer[:n])
 			s.mu.Unlock()
-			if bytes.Contains(buffer[:n], []byte("\x1b[5n")) {
-				io.WriteString(s.file, "\x1b[0n")
-			}
-			if bytes.Contains(buffer[:n], []byte("\x1b[6n")) {
-				io.WriteString(s.file, "\x1b[1;1R")
-			}
+			s.bytes.Add(int64(n))
+			seen = answerTo(s.file, append(seen, buffer[:n]...))
 		}
 	}()
 	return s
+}
+
+// questions are those that a terminal answers: how are you, where is the
+// cursor, what are you?
+var questions = map[string]string{"\x1b[5n": "\x1b[0n", "\x1b[6n": "\x1b[1;1R", "\x1b[c": "\x1b[?62;c"}
+
+// answerTo answers every question in what a screen has written, and returns its
+// end, in which one may have begun.
+func answerTo(w io.Writer, written []byte) []byte {
+	for {
+		i := bytes.IndexByte(written, 0x1b)
+		if i < 0 {
+			return nil
+		}
+		if written = written[i:]; len(written) < 4 {
+			return slices.Clone(written)
+		}
+		for question, reply := range questions {
+			if bytes.HasPrefix(written, []byte(question)) {
+				io.WriteString(w, reply)
+			}
+		}
+		written = written[1:]
+	}
 }
 
 func (s *terminal) text() string {

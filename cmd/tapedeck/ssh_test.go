@@ -124,34 +124,10 @@ func openRemote(t *testing.T, client *ssh.Client, columns, rows int) *remoteScre
 			if err != nil {
 				return
 			}
-			seen = r.answer(append(seen, buffer[:n]...))
+			seen = answerTo(r.in, append(seen, buffer[:n]...))
 		}
 	}()
 	return r
-}
-
-// questions are those that a terminal answers: how are you, where is the
-// cursor, what are you?
-var questions = map[string]string{"\x1b[5n": "\x1b[0n", "\x1b[6n": "\x1b[1;1R", "\x1b[c": "\x1b[?62;c"}
-
-// answer answers every question in what was written, and returns its end, in
-// which one may have begun.
-func (r *remoteScreen) answer(written []byte) []byte {
-	for {
-		i := bytes.IndexByte(written, 0x1b)
-		if i < 0 {
-			return nil
-		}
-		if written = written[i:]; len(written) < 4 {
-			return slices.Clone(written)
-		}
-		for question, reply := range questions {
-			if bytes.HasPrefix(written, []byte(question)) {
-				r.in.Write([]byte(reply))
-			}
-		}
-		written = written[1:]
-	}
 }
 
 // shows waits until the screen shows a text.
