@@ -184,9 +184,11 @@ func TestNewestBarsFromAnyDepth(t *testing.T) {
 		{"NONE", market.Hour, 5, 0, 0},
 	} {
 		for _, end := range []market.Time{0, to} {
-			bars, err := db.Bars(t.Context(), q.symbol, q.interval, 0, end, q.limit)
-			if err != nil || len(bars) != q.want || q.want > 0 && to.Sub(bars[0].Time) != q.first {
-				t.Errorf("%+v: %d bars, %v", q, len(bars), err)
+			for _, from := range []market.Time{0, -1 << 50} { // open, and before all of it
+				bars, err := db.Bars(t.Context(), q.symbol, q.interval, from, end, q.limit)
+				if err != nil || len(bars) != q.want || q.want > 0 && to.Sub(bars[0].Time) != q.first {
+					t.Errorf("%+v: %d bars, %v", q, len(bars), err)
+				}
 			}
 		}
 	}

@@ -17,7 +17,9 @@ func (db *DB) Bars(ctx context.Context, symbol string, interval market.Interval,
 	for try := 0; ; try++ {
 		since := from
 		if limit > 0 {
-			since = max(from, db.newest(interval, limit, to, try))
+			if newest := db.newest(interval, limit, to, try); newest != 0 {
+				since = max(from, newest)
+			}
 		}
 		bars, err := db.barsBetween(ctx, symbol, interval, since, to, limit)
 		if err != nil {

@@ -243,7 +243,7 @@ func (q barsCame) fetch(ctx context.Context, h History, at, now market.Time) bar
 // back widens a span before a moment until do has found something.
 func back(to market.Time, span time.Duration, do func(from market.Time) bool) {
 	const all = 200 * 365 * 24 * time.Hour
-	for ; span > 0 && span < all; span *= 16 {
+	for ; span < all/16; span *= 16 {
 		if do(to.Add(-span)) {
 			return
 		}

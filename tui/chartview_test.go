@@ -1,10 +1,12 @@
 package tui
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -193,6 +195,21 @@ func TestHistoryThatFails(t *testing.T) {
 	settle(m)
 	if s := shown(t, m); !strings.Contains(s, "the lake is away") {
 		t.Errorf("the failure is not said:\n%s", s)
+	}
+}
+
+// Where there is nothing, the past is asked for a few times, ever further back.
+func TestAnEmptyPastIsAskedForAFewTimes(t *testing.T) {
+	for _, interval := range []market.Interval{market.Second, market.Minute, market.Hour, market.Day} {
+		var asked []market.Time
+		to := market.At(time.Date(2026, 11, 20, 15, 0, 0, 0, time.UTC))
+		back(to, time.Duration(4*firstBars)*interval.Length(), func(from market.Time) bool {
+			asked = append(asked, from)
+			return false
+		})
+		if n := len(asked); n > 9 || asked[n-1] > -1<<50 || !slices.IsSortedFunc(asked, func(a, b market.Time) int { return cmp.Compare(b, a) }) {
+			t.Errorf("%s: %v", interval, asked)
+		}
 	}
 }
 
