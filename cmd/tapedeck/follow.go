@@ -32,10 +32,13 @@ var recent = map[string]int64{
 	kafka.Status:      50,  // every stage, a few times
 }
 
+// gathering is how long the log gathers for a screen, which draws every 125 ms.
+const gathering = 80 * time.Millisecond
+
 // run follows until ctx is done.
 func (f *follower) run(ctx context.Context) error {
 	topics := []string{kafka.Ticks, kafka.Bars, kafka.Alerts, kafka.Predictions, kafka.Status}
-	return f.log.Follow(ctx, topics, func(topic string, _ int32, r kafka.Range) int64 {
+	return f.log.FollowEvery(ctx, gathering, topics, func(topic string, _ int32, r kafka.Range) int64 {
 		return max(r.Low, r.High-recent[topic])
 	}, func(topic string, records []kafka.Record) error {
 		f.take(topic, records)

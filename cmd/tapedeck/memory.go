@@ -28,7 +28,9 @@ import "C"
 import (
 	"context"
 	"os"
+	"runtime"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"tapedeck/store"
@@ -39,6 +41,41 @@ import (
 func frugal() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50)
+	}
+}
+
+// cores lends a screen the machine's cores for one long computation at a time
+// or more. Else it keeps to one: what it draws does not need two, and Go's
+// scheduler spends more on handing small work to and fro than the work takes.
+type cores struct {
+	mu   sync.Mutex
+	all  int
+	lent int
+}
+
+// keepToOne makes this process's Go code run on one core.
+func (c *cores) keepToOne() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		c.all = runtime.GOMAXPROCS(1)
+	}
+}
+
+// lend gives the cores until giveBack is called.
+func (c *cores) lend() (giveBack func()) {
+	c.add(1)
+	return func() { c.add(-1) }
+}
+
+func (c *cores) add(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lent += n
+	switch {
+	case c.all == 0: // not kept to one
+	case n > 0 && c.lent == 1:
+		runtime.GOMAXPROCS(c.all)
+	case c.lent == 0:
+		runtime.GOMAXPROCS(1)
 	}
 }
 

@@ -202,6 +202,7 @@ func (r *screenRules) Standing(ctx context.Context, rule market.Rule) ([]tui.Rul
 		return nil, 0, err
 	}
 	rule.Disabled = false
+	defer r.screen.cores.lend()()
 	standings, at, err := p.standing(ctx, rule)
 	if err != nil {
 		return nil, 0, err
@@ -275,6 +276,7 @@ func (r *screenRules) Backtest(ctx context.Context, rule market.Rule, since time
 		return nil, err
 	}
 	rule.Disabled = false
+	defer r.screen.cores.lend()()
 	t, err := p.backtest(ctx, ask{Rules: []market.Rule{rule}, Since: (newest + 1).Add(-since), Progress: progress})
 	if err != nil {
 		return nil, err

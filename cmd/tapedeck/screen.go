@@ -29,6 +29,7 @@ type screen struct {
 	slog   *slog.Logger
 	board  *live.Board
 	notes  *noteBook
+	cores  cores
 
 	mu   sync.Mutex
 	view *view         // nil until the pipeline has been reached
@@ -79,6 +80,7 @@ func runScreen(ctx context.Context, o *options) error {
 		Calendar: calendar,
 		Eligible: func(t *market.Tick) bool { return !clean.Excluded(t.Condition) },
 	})}
+	s.cores.keepToOne()
 	background, cancel := context.WithCancel(ctx)
 	var working sync.WaitGroup
 	working.Go(func() { s.attend(background) })

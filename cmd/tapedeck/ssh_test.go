@@ -253,7 +253,7 @@ func TestSSHServesTheScreenAndNothingElse(t *testing.T) {
 func TestEightSessionsAttachAtOnce(t *testing.T) {
 	const sessions = 8
 	signer, _, line := keyPair(t, "role=analyst", "alice")
-	_, address := servedBox(t, line, 1000, sessions)
+	_, address := servedBox(t, line, 1000, 1+sessions) // the first one's screen may still be ending
 	client, err := dial(address, signer)
 	if err != nil {
 		t.Fatal(err)

@@ -16,10 +16,6 @@ const (
 	Committed int64 = -1000 // where the group's last commit says, else Beginning
 )
 
-// pollMillis is how long one wait for a consumer's events blocks, and so how
-// late a closing consumer can notice.
-const pollMillis = 100
-
 // batch lends a batch buffer, to be put back into batches: a consumer needs one
 // only while it has records.
 func (c *Client) batch() *batch {
@@ -36,6 +32,7 @@ type consumer struct {
 	kc     *kafka.Consumer
 	rk     rdkafka
 	queue  *queue
+	waker  *waker
 	events sync.WaitGroup
 	cancel context.CancelFunc
 }
@@ -52,7 +49,12 @@ func (c *Client) openConsumer(extra kafka.ConfigMap) (*consumer, error) {
 	}
 	con := &consumer{client: c, kc: kc}
 	if con.rk, err = handleOf(kc); err == nil {
-		con.queue, err = con.rk.sharedQueue()
+		con.waker, err = con.rk.consumerEvents()
+	}
+	if err == nil {
+		if con.queue, err = con.rk.sharedQueue(); err != nil {
+			con.waker.close()
+		}
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open consumer: %w", err), kc.Close())
@@ -60,11 +62,14 @@ func (c *Client) openConsumer(extra kafka.ConfigMap) (*consumer, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	con.cancel = cancel
 	con.events.Go(func() {
-		for ctx.Err() == nil {
-			if e, ok := kc.Poll(pollMillis).(kafka.Error); ok {
-				c.health.report(e)
+		_ = con.waker.serve(ctx, func() error {
+			for ev := kc.Poll(0); ev != nil; ev = kc.Poll(0) {
+				if e, ok := ev.(kafka.Error); ok {
+					c.health.report(e)
+				}
 			}
-		}
+			return nil
+		})
 	})
 	return con, nil
 }
@@ -73,6 +78,7 @@ func (con *consumer) close() error {
 	con.cancel()
 	con.events.Wait()
 	con.queue.close(con.client)
+	con.waker.close()
 	return con.kc.Close()
 }
 

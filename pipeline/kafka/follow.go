@@ -27,10 +27,22 @@ func backoff(n int) time.Duration {
 // Lost connections and topics that are not there yet are waited for.
 func (c *Client) Follow(ctx context.Context, topics []string, from func(topic string, partition int32, r Range) int64,
 	fn func(topic string, recs []Record) error) error {
+	return c.FollowEvery(ctx, 0, topics, from, fn)
+}
+
+// FollowEvery is Follow for a reader of busy topics that need not have a record
+// the moment it comes: the broker gathers for so long, or until there is much,
+// before it answers. Each answer wakes five threads, whatever is in it.
+func (c *Client) FollowEvery(ctx context.Context, gather time.Duration, topics []string, from func(topic string, partition int32, r Range) int64,
+	fn func(topic string, recs []Record) error) error {
+	var extra kafka.ConfigMap
+	if gather > 0 {
+		extra = kafka.ConfigMap{"fetch.wait.max.ms": int(gather.Milliseconds()), "fetch.min.bytes": gatheredBytes}
+	}
 	next := make(map[place]int64) // where to go on after trouble
 	ids := make(map[string]string)
 	for attempt := 0; ; attempt++ {
-		err := c.follow(ctx, topics, from, fn, next, ids, &attempt)
+		err := c.follow(ctx, extra, topics, from, fn, next, ids, &attempt)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -43,6 +55,9 @@ func (c *Client) Follow(ctx context.Context, topics []string, from func(topic st
 		}
 	}
 }
+
+// gatheredBytes are so many that a reader is behind: it gets them at once.
+const gatheredBytes = 256 << 10
 
 // place is a partition of a topic.
 type place struct {
@@ -57,7 +72,7 @@ func (e *callbackError) Error() string { return e.err.Error() }
 
 // follow is one attempt of Follow: it resets attempt once records flow, and
 // keeps in next how far it came.
-func (c *Client) follow(ctx context.Context, topics []string, from func(string, int32, Range) int64,
+func (c *Client) follow(ctx context.Context, extra kafka.ConfigMap, topics []string, from func(string, int32, Range) int64,
 	fn func(string, []Record) error, next map[place]int64, ids map[string]string, attempt *int) (err error) {
 	var partitions []kafka.TopicPartition
 	for _, topic := range topics {
@@ -92,7 +107,7 @@ func (c *Client) follow(ctx context.Context, topics []string, from func(string, 
 			partitions = append(partitions, kafka.TopicPartition{Topic: &name, Partition: int32(p), Offset: kafka.Offset(offset)})
 		}
 	}
-	con, err := c.openConsumer(nil)
+	con, err := c.openConsumer(extra)
 	if err != nil {
 		return err
 	}

@@ -110,8 +110,12 @@ func (c *Client) RunGroup(ctx context.Context, g GroupConfig, newWorker func(par
 	if err != nil {
 		return errors.Join(fmt.Errorf("join group %s: %w", g.Name, err), kc.Close())
 	}
+	waker, err := rk.consumerEvents()
+	if err != nil {
+		return errors.Join(fmt.Errorf("join group %s: %w", g.Name, err), kc.Close())
+	}
 	gr := &group{
-		client: c, cfg: g, kc: kc, rk: rk, topic: c.cfg.Prefix + g.Topic,
+		client: c, cfg: g, kc: kc, rk: rk, waker: waker, topic: c.cfg.Prefix + g.Topic,
 		newWorker: newWorker, members: make(map[int32]*member),
 	}
 	gr.ctx, gr.cancel = context.WithCancel(ctx)
@@ -122,6 +126,7 @@ func (c *Client) RunGroup(ctx context.Context, g GroupConfig, newWorker func(par
 	for _, m := range gr.members {
 		m.closeQueue()
 	}
+	waker.close()
 	if gr.fatal {
 		// librdkafka does not close a consumer that failed for good, and
 		// confluent-kafka-go's Close would wait for it for ever: it stays
@@ -141,6 +146,7 @@ type group struct {
 	cfg       GroupConfig
 	kc        *kafka.Consumer
 	rk        rdkafka
+	waker     *waker
 	topic     string // with prefix
 	newWorker func(int32) Worker
 	ctx       context.Context // of this run
@@ -153,28 +159,37 @@ func (g *group) run() error {
 	if err := g.kc.Subscribe(g.topic, g.rebalance); err != nil {
 		return fmt.Errorf("join group %s: %w", g.cfg.Name, err)
 	}
-	for g.ctx.Err() == nil {
-		ev := g.kc.Poll(pollMillis)
-		if counted, ok := ev.(*kafka.Stats); ok {
-			g.client.count(g.cfg.Name, []byte(counted.String()))
+	return g.waker.serve(g.ctx, func() error {
+		for ev := g.kc.Poll(0); ev != nil && g.ctx.Err() == nil; ev = g.kc.Poll(0) {
+			if err := g.handle(ev); err != nil {
+				return err
+			}
 		}
-		err, ok := ev.(kafka.Error)
-		if !ok {
-			continue
-		}
-		g.fatal = g.fatal || err.IsFatal()
-		switch {
-		case err.Code() == kafka.ErrFencedInstanceID:
-			return fmt.Errorf("group %s, instance %q: %w", g.cfg.Name, g.cfg.Instance, ErrFenced)
-		case err.IsFatal():
-			return fmt.Errorf("group %s: %w", g.cfg.Name, err)
-		case err.Code() == kafka.ErrUnknownTopicOrPart:
-			g.client.log.Warn("kafka: topic missing, waiting for it", "group", g.cfg.Name, "topic", g.topic)
-		default:
-			g.client.health.report(err)
-		}
+		return nil
+	})
+}
+
+// handle takes in one event of the consumer's that is no rebalance.
+func (g *group) handle(ev kafka.Event) error {
+	if counted, ok := ev.(*kafka.Stats); ok {
+		g.client.count(g.cfg.Name, []byte(counted.String()))
 	}
-	return g.ctx.Err()
+	err, ok := ev.(kafka.Error)
+	if !ok {
+		return nil
+	}
+	g.fatal = g.fatal || err.IsFatal()
+	switch {
+	case err.Code() == kafka.ErrFencedInstanceID:
+		return fmt.Errorf("group %s, instance %q: %w", g.cfg.Name, g.cfg.Instance, ErrFenced)
+	case err.IsFatal():
+		return fmt.Errorf("group %s: %w", g.cfg.Name, err)
+	case err.Code() == kafka.ErrUnknownTopicOrPart:
+		g.client.log.Warn("kafka: topic missing, waiting for it", "group", g.cfg.Name, "topic", g.topic)
+	default:
+		g.client.health.report(err)
+	}
+	return nil
 }
 
 // rebalance takes over and gives up partitions. librdkafka waits for it, and

@@ -29,6 +29,7 @@ type Producer struct {
 	client *Client
 	name   string // in the statistics
 	rk     *C.rd_kafka_t
+	waker  *waker
 	acks   *acks
 	fatal  atomic.Pointer[kafka.Error] // after which librdkafka takes nothing more
 
@@ -73,6 +74,11 @@ func (c *Client) NewProducer() (*Producer, error) {
 	if n := c.producers.Add(1); n > 1 {
 		p.name = fmt.Sprintf("producer %d", n)
 	}
+	if p.waker, err = producerEvents(rk); err != nil {
+		C.rd_kafka_destroy(rk)
+		C.free(unsafe.Pointer(p.acks))
+		return nil, fmt.Errorf("open producer: %w", err)
+	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.reports.Go(p.poll)
 	return p, nil
@@ -102,27 +108,31 @@ func newProducerHandle(settings kafka.ConfigMap) (*C.rd_kafka_t, error) {
 
 // poll counts delivery reports and takes in errors until the producer closes.
 func (p *Producer) poll() {
-	q := C.rd_kafka_queue_get_main(p.rk)
-	defer C.rd_kafka_queue_destroy(q)
+	defer p.waker.close()
 	buf := (*[512]C.char)(C.malloc(512))
 	defer C.free(unsafe.Pointer(buf))
-	for p.ctx.Err() == nil {
-		var fatal C.int
-		var counted *C.char
-		code := C.td_poll(p.rk, q, unsafe.Pointer(p.acks), pollMillis, &fatal, &buf[0], C.size_t(len(buf)), &counted)
-		if counted != nil {
-			p.client.count(p.name, []byte(C.GoString(counted)))
-			C.free(unsafe.Pointer(counted))
+	_ = p.waker.serve(p.ctx, func() error {
+		for p.ctx.Err() == nil {
+			var fatal C.int
+			var counted *C.char
+			code := C.td_poll(p.rk, p.waker.q, unsafe.Pointer(p.acks), &fatal, &buf[0], C.size_t(len(buf)), &counted)
+			if counted != nil {
+				p.client.count(p.name, []byte(C.GoString(counted)))
+				C.free(unsafe.Pointer(counted))
+			}
+			if code != 0 {
+				err := kafka.NewError(kafka.ErrorCode(code), C.GoString(&buf[0]), fatal != 0)
+				if err.IsFatal() {
+					p.fatal.CompareAndSwap(nil, &err)
+				}
+				p.client.health.report(err)
+			}
+			if code == 0 && counted == nil {
+				break
+			}
 		}
-		if code == 0 {
-			continue
-		}
-		err := kafka.NewError(kafka.ErrorCode(code), C.GoString(&buf[0]), fatal != 0)
-		if err.IsFatal() {
-			p.fatal.CompareAndSwap(nil, &err)
-		}
-		p.client.health.report(err)
-	}
+		return nil
+	})
 }
 
 // outboxBytes and outboxRecords bound what waits in Go for one topic.

@@ -73,9 +73,9 @@ static void delivered(td_acks *acks, rd_kafka_event_t *ev) {
   if (slot) atomic_fetch_sub(slot, n);
 }
 
-int td_poll(rd_kafka_t *rk, rd_kafka_queue_t *q, void *acks, int timeout_ms, int *fatal, char *errbuf, size_t size, char **stats) {
+int td_poll(rd_kafka_t *rk, rd_kafka_queue_t *q, void *acks, int *fatal, char *errbuf, size_t size, char **stats) {
   rd_kafka_event_t *ev;
-  for (int i = 0; i < 100 && (ev = rd_kafka_queue_poll(q, timeout_ms)); i++) {
+  while ((ev = rd_kafka_queue_poll(q, 0))) {
     int err = 0;
     switch (rd_kafka_event_type(ev)) {
     case TD_EVENT_DR:

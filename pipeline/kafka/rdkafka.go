@@ -8,12 +8,14 @@ package kafka
 import "C"
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"reflect"
 	"runtime"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"tapedeck/pipeline/market"
@@ -86,12 +88,56 @@ func (h rdkafka) logEnd(topic string, partition int32) int64 {
 	return int64(high)
 }
 
+// waker says when something has come into a queue of librdkafka's. A call that
+// waits in there costs a thread, and Go's scheduler watches that thread every
+// 20 µs: more than all that most of our threads do.
+type waker struct {
+	q     *C.rd_kafka_queue_t
+	pipe  pipe
+	woken chan struct{} // one token when something may have come
+}
+
 // queue is where records of one partition or more wait to be read.
 type queue struct {
-	q       *C.rd_kafka_queue_t
-	pipe    pipe
-	woken   chan struct{}         // one token when records may have come
+	waker
 	forward []*C.rd_kafka_queue_t // partitions' queues that lead here
+}
+
+// recheck is how often a client's own queue is looked into without a token: its
+// events (errors, rebalances) may come two at a time, with one.
+const recheck = 250 * time.Millisecond
+
+// consumerEvents wakes who serves a consumer's events.
+func (h rdkafka) consumerEvents() (*waker, error) {
+	w := &waker{q: C.rd_kafka_queue_get_consumer(h.rk)}
+	if w.q == nil {
+		return nil, errors.New("the consumer has no queue")
+	}
+	return w, w.listenOn()
+}
+
+// producerEvents wakes who serves a producer's events.
+func producerEvents(rk *C.rd_kafka_t) (*waker, error) {
+	w := &waker{q: C.rd_kafka_queue_get_main(rk)}
+	return w, w.listenOn()
+}
+
+// serve calls poll whenever there may be something, until ctx ends; poll takes
+// all that there is, without waiting.
+func (w *waker) serve(ctx context.Context, poll func() error) error {
+	ticker := time.NewTicker(recheck)
+	defer ticker.Stop()
+	for {
+		if err := poll(); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-w.woken:
+		case <-ticker.C:
+		}
+	}
 }
 
 // partitionQueue separates a partition's queue from the consumer's. It is to be
@@ -99,18 +145,18 @@ type queue struct {
 func (h rdkafka) partitionQueue(topic string, partition int32) (*queue, error) {
 	name := C.CString(topic)
 	defer C.free(unsafe.Pointer(name))
-	q := &queue{q: C.rd_kafka_queue_get_partition(h.rk, name, C.int32_t(partition))}
+	q := &queue{waker: waker{q: C.rd_kafka_queue_get_partition(h.rk, name, C.int32_t(partition))}}
 	if q.q == nil {
 		return nil, fmt.Errorf("no queue for %s partition %d", topic, partition)
 	}
 	C.rd_kafka_queue_forward(q.q, nil)
-	return q, q.wakeable()
+	return q, q.listenOn()
 }
 
 // sharedQueue is a queue that partitions can be led to.
 func (h rdkafka) sharedQueue() (*queue, error) {
-	q := &queue{q: C.rd_kafka_queue_new(h.rk)}
-	return q, q.wakeable()
+	q := &queue{waker: waker{q: C.rd_kafka_queue_new(h.rk)}}
+	return q, q.listenOn()
 }
 
 // lead sends a partition's records to q. It is to be called before the
@@ -127,17 +173,26 @@ func (h rdkafka) lead(topic string, partition int32, q *queue) error {
 	return nil
 }
 
-func (q *queue) wakeable() error {
+func (w *waker) listenOn() error {
 	p, err := openPipe()
 	if err != nil {
-		C.rd_kafka_queue_destroy(q.q)
+		C.rd_kafka_queue_destroy(w.q)
 		return err
 	}
-	q.pipe, q.woken = p, make(chan struct{}, 1)
+	w.pipe, w.woken = p, make(chan struct{}, 1)
 	one := C.char(1)
-	C.rd_kafka_queue_io_event_enable(q.q, C.int(p.w), unsafe.Pointer(&one), 1)
-	go q.listen()
+	C.rd_kafka_queue_io_event_enable(w.q, C.int(p.w), unsafe.Pointer(&one), 1)
+	go w.listen()
 	return nil
+}
+
+// close gives the queue back. It is to be called before its client closes.
+func (w *waker) close() {
+	C.rd_kafka_queue_io_event_enable(w.q, -1, nil, 0)
+	C.rd_kafka_queue_destroy(w.q)
+	w.pipe.close()
+	for range w.woken { // until listen has ended
+	}
 }
 
 // lose undoes every lead and drops what waits.
@@ -156,28 +211,25 @@ func (q *queue) lose(c *Client) {
 
 // listen turns bytes of the pipe into tokens until the pipe closes, when it
 // closes woken: that tells close that it is gone.
-func (q *queue) listen() {
-	defer close(q.woken)
+func (w *waker) listen() {
+	defer close(w.woken)
 	var buf [64]byte
 	for {
-		if _, err := q.pipe.r.Read(buf[:]); err != nil {
+		if _, err := w.pipe.r.Read(buf[:]); err != nil {
 			return
 		}
 		select {
-		case q.woken <- struct{}{}:
+		case w.woken <- struct{}{}:
 		default:
 		}
 	}
 }
 
-// close gives the queue back. It is to be called before its client closes.
+// close drops what waits and gives the queue back. It is to be called before
+// its client closes.
 func (q *queue) close(c *Client) {
-	C.rd_kafka_queue_io_event_enable(q.q, -1, nil, 0)
 	q.lose(c)
-	C.rd_kafka_queue_destroy(q.q)
-	q.pipe.close()
-	for range q.woken { // until listen has ended
-	}
+	q.waker.close()
 }
 
 // pipe carries librdkafka's wake-ups to Go's poller, so that no thread waits.

@@ -95,6 +95,7 @@ TD_RDKAFKA void rd_kafka_conf_set_log_cb(rd_kafka_conf_t *, void (*)(const rd_ka
 TD_RDKAFKA rd_kafka_t *rd_kafka_new(int, rd_kafka_conf_t *, char *, size_t);
 TD_RDKAFKA void rd_kafka_destroy(rd_kafka_t *);
 TD_RDKAFKA rd_kafka_queue_t *rd_kafka_queue_get_main(rd_kafka_t *);
+TD_RDKAFKA rd_kafka_queue_t *rd_kafka_queue_get_consumer(rd_kafka_t *);
 TD_RDKAFKA rd_kafka_event_t *rd_kafka_queue_poll(rd_kafka_queue_t *, int);
 TD_RDKAFKA int rd_kafka_event_type(const rd_kafka_event_t *);
 TD_RDKAFKA int rd_kafka_event_error(rd_kafka_event_t *);
@@ -135,10 +136,10 @@ enum { TD_SLOTS = 64 };
 // td_producer makes a producer of conf, which it takes over when it succeeds;
 // NULL and the error's text in errbuf when not.
 rd_kafka_t *td_producer(rd_kafka_conf_t *conf, char *errbuf, size_t size);
-// td_poll counts delivery reports for up to timeout_ms, or until an error or
-// statistics (which the caller frees) come; an error
+// td_poll counts the delivery reports that have come; it stops at an error or
+// at statistics (which the caller frees). An error
 // comes up: its code, and its text in errbuf.
-int td_poll(rd_kafka_t *rk, rd_kafka_queue_t *main, void *acks, int timeout_ms, int *fatal, char *errbuf, size_t size, char **stats);
+int td_poll(rd_kafka_t *rk, rd_kafka_queue_t *main, void *acks, int *fatal, char *errbuf, size_t size, char **stats);
 // td_produce enqueues items in order and returns how many were taken: fewer
 // than n when librdkafka's queue is full. Failures are counted in acks.
 int td_produce(rd_kafka_t *rk, rd_kafka_topic_t *rkt, void *acks, const td_item *items, int n, const char *buf);
