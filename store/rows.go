@@ -49,6 +49,7 @@ type Rows struct {
 	columns []Column
 	rows    driver.Rows
 	values  []driver.Value
+	chunk   *Chunk // of NextChunk
 	limit   int
 	given   int
 	more    bool // Limit was reached and there is more
@@ -329,6 +330,7 @@ func (r *Rows) Close() error {
 	}
 	r.cancel()
 	r.cancel = nil
+	r.chunk.free()
 	if r.rows != nil {
 		r.rows.Close()
 	}

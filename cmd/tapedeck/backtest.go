@@ -164,6 +164,7 @@ type script struct {
 	spans   []market.Time        // ends of the spans in which ticks are read
 	clocks  []market.Time        // the source's clocks, in order
 	before  map[string][]pastBar // closed before begin, by symbol
+	shards  int                  // that play at once
 	done    atomic.Int64         // of the source's time, µs, over all shards
 }
 
@@ -352,20 +353,29 @@ func (s *script) barsBefore(interval market.Interval) int {
 	return n
 }
 
+// shardOf is which shard plays a partition.
+func (s *script) shardOf(partition int32) int { return int(partition) % s.shards }
+
 // run plays the partitions, several at once.
 func (s *script) run(ctx context.Context) ([]*alert.Trial, []*alert.Engine, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	shards := make([]*shard, min(runtime.GOMAXPROCS(0), 4))
+	s.shards = min(runtime.GOMAXPROCS(0), 4)
+	shards := make([]*shard, s.shards)
 	var group sync.WaitGroup
 	for i := range shards {
-		shards[i] = &shard{script: s, number: i, of: len(shards), parts: map[int32]*partTrial{}, names: map[string]string{}}
+		shards[i] = newShard(s, i)
 		group.Go(func() {
 			if err := shards[i].run(ctx); err != nil {
 				cancel(err)
 			}
 		})
 	}
+	group.Go(func() {
+		if err := (&reader{script: s, shards: shards}).run(ctx); err != nil {
+			cancel(err)
+		}
+	})
 	group.Wait()
 	if err := context.Cause(ctx); err != nil {
 		return nil, nil, err

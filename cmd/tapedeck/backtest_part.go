@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -12,16 +11,18 @@ import (
 	"tapedeck/pipeline/bars"
 	"tapedeck/pipeline/clean"
 	"tapedeck/pipeline/market"
-	"tapedeck/store"
 )
 
 // shard plays some of the partitions.
 type shard struct {
 	*script
-	number, of int
-	parts      map[int32]*partTrial
-	names      map[string]string // texts, each kept once
-	at         market.Time       // how far it is
+	number int
+	parts  map[int32]*partTrial
+	lists  map[int32][]*pastTick // of play
+	at     market.Time           // how far it is
+
+	batches chan []pastTick // to be played, by time; ticks of one instant are in the same
+	played  chan []pastTick // to be filled again
 }
 
 // pastTick is a tick of the lake and its place in the log.
@@ -31,11 +32,22 @@ type pastTick struct {
 	offset    int64
 }
 
-// run plays spans of time one after the other. A tick that came late may stand
-// in the log after ticks of the next span: it waits for that one.
+// batch is how many ticks are played at once: so few that they stay in a core's cache.
+const batch = 8 << 10
+
+// ahead is how many batches of a shard may wait to be played.
+const ahead = 8
+
+func newShard(s *script, number int) *shard {
+	return &shard{script: s, number: number, parts: map[int32]*partTrial{}, lists: map[int32][]*pastTick{},
+		batches: make(chan []pastTick, ahead), played: make(chan []pastTick, ahead+2)}
+}
+
+// run plays the batches one after the other. A tick that came late may stand
+// in the log after ticks of the next batch: it waits for that one.
 func (s *shard) run(ctx context.Context) error {
 	for symbol, partition := range s.symbols {
-		if int(partition)%s.of == s.number {
+		if s.shardOf(partition) == s.number {
 			if err := s.part(partition).prepare(s.before[symbol]); err != nil {
 				return err
 			}
@@ -45,19 +57,22 @@ func (s *shard) run(ctx context.Context) error {
 		part.engine.Quiet(false)
 	}
 	var hand []pastTick // read, and not played yet
-	from := s.begin
-	for _, to := range s.spans {
-		err := s.read(ctx, from, to, func(ticks []pastTick) {
-			hand = s.play(hand, ticks, ticks[0].Time)
-			s.progress(ticks[len(ticks)-1].Time)
-		})
-		if err != nil {
+	for ticks := range s.batches {
+		next := s.play(hand, ticks, ticks[0].Time)
+		if hand != nil {
+			s.played <- hand[:0] // there is room for all
+		}
+		hand = next
+		s.progress(hand[len(hand)-1].Time)
+		if err := ctx.Err(); err != nil {
 			return err
 		}
-		s.progress(to)
-		from = to
+	}
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	s.play(hand, nil, s.Until)
+	s.progress(s.Until)
 	return nil
 }
 
@@ -66,7 +81,7 @@ func (s *shard) progress(at market.Time) {
 	if s.Progress == nil || at <= s.at {
 		return
 	}
-	s.Progress(float64(s.done.Add(int64(at-max(s.at, s.begin)))) / float64(int64(s.Until-s.begin)*int64(s.of)))
+	s.Progress(float64(s.done.Add(int64(at-max(s.at, s.begin)))) / float64(int64(s.Until-s.begin)*int64(s.shards)))
 	s.at = at
 }
 
@@ -79,7 +94,9 @@ func (s *shard) play(hand, next []pastTick, before market.Time) []pastTick {
 			first[next[i].partition] = next[i].offset
 		}
 	}
-	lists := map[int32][]*pastTick{}
+	for number, list := range s.lists {
+		s.lists[number] = list[:0]
+	}
 	for i := range hand {
 		t := &hand[i]
 		// An offset starts anew with a new log: only near the end can a tick be one that came late.
@@ -87,10 +104,10 @@ func (s *shard) play(hand, next []pastTick, before market.Time) []pastTick {
 			next = append(next, *t)
 			continue
 		}
-		lists[t.partition] = append(lists[t.partition], t)
+		s.lists[t.partition] = append(s.lists[t.partition], t)
 	}
 	for number, part := range s.parts {
-		list := lists[number]
+		list := s.lists[number]
 		if !slices.IsSortedFunc(list, byOffset) {
 			slices.SortStableFunc(list, byOffset)
 		}
@@ -100,58 +117,6 @@ func (s *shard) play(hand, next []pastTick, before market.Time) []pastTick {
 }
 
 func byOffset(a, b *pastTick) int { return cmp.Compare(a.offset, b.offset) }
-
-// batch is how many ticks are played at once.
-const batch = 50_000
-
-// read reads the shard's ticks of from <= time < to, by time, and gives them
-// on in batches; ticks of one instant are in the same.
-func (s *shard) read(ctx context.Context, from, to market.Time, give func([]pastTick)) error {
-	rows, err := s.db.Query(ctx, fmt.Sprintf(`SELECT symbol, epoch_us(time), price, size, bid, ask, nullif(condition, ''), source, epoch_us(received), "partition", "offset"
-		FROM ticks WHERE %s AND "partition" %% %d = %d%s ORDER BY time`, span(from, to), s.of, s.number, s.chosen), store.Options{Native: true, Limit: math.MaxInt32})
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	keep := func(v any) string {
-		text, _ := v.(string)
-		if kept, ok := s.names[text]; ok {
-			return kept
-		}
-		s.names[text] = text
-		return text
-	}
-	var ticks []pastTick
-	for rows.Next() {
-		row := rows.Values()
-		at, _ := row[1].(int64)
-		if n := len(ticks); n >= batch && ticks[n-1].Time != market.Time(at) {
-			give(ticks)
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			ticks = make([]pastTick, 0, batch+batch/10)
-		}
-		ticks = append(ticks, pastTick{})
-		t := &ticks[len(ticks)-1]
-		t.Symbol, t.Condition, t.Source = keep(row[0]), keep(row[6]), keep(row[7])
-		received, _ := row[8].(int64)
-		t.Time, t.Received = market.Time(at), market.Time(received)
-		t.Price, _ = row[2].(float64)
-		t.Size, _ = row[3].(int64)
-		t.Bid, _ = row[4].(float64)
-		t.Ask, _ = row[5].(float64)
-		t.partition, _ = row[9].(int32)
-		t.offset, _ = row[10].(int64)
-	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	if len(ticks) > 0 {
-		give(ticks)
-	}
-	return nil
-}
 
 // part is the trial of a partition.
 func (s *shard) part(number int32) *partTrial {
@@ -229,7 +194,9 @@ func (p *partTrial) play(ticks []*pastTick, before market.Time) {
 			for ; due > missing; due-- { // the source skipped a silence
 				p.next++
 			}
-			due += min(missing-due, p.owed(ticks[i:], due))
+			if missing > due {
+				due += min(missing-due, p.owed(ticks[i:], due))
+			}
 		}
 		for range due {
 			p.clock()
