@@ -26,6 +26,9 @@ type Merged struct {
 const (
 	// mergeRows is how many rows one step takes at most, which bounds its memory and time.
 	mergeRows = 1_000_000
+	// muchMemory is for what does not go within Config.MergeMemory, and for
+	// files that are computed anew as a whole.
+	muchMemory = "1GB"
 	// RowGroup is the rows of a Parquet row group: small enough that one
 	// symbol is read without many others, large enough to scan fast.
 	RowGroup = 61_440
@@ -87,7 +90,12 @@ func (l *Lake) mergeStep(ctx context.Context, t *Table) (done Merged, more bool,
 	}
 	done.Parts = len(parts)
 	if done.Rows > 0 {
-		if done.Files, err = l.mergeFiles(ctx, t, s.Merged, parts); err != nil {
+		done.Files, err = l.mergeFiles(ctx, t, s.Merged, parts, l.config.MergeMemory)
+		if outOfMemory(err) {
+			l.log.Warn("a merge needs more memory than usual", "table", t.Name, "usual", l.config.MergeMemory, "now", muchMemory)
+			done.Files, err = l.mergeFiles(ctx, t, s.Merged, parts, muchMemory)
+		}
+		if err != nil {
 			return done, false, err
 		}
 	}
@@ -154,13 +162,19 @@ type merger struct {
 	replaces *[]Span
 }
 
-func (l *Lake) mergeFiles(ctx context.Context, t *Table, merged []Position, parts []Part) (files int, err error) {
+// outOfMemory says that DuckDB needed more than it was given.
+func outOfMemory(err error) bool {
+	var e *duckdb.Error
+	return errors.As(err, &e) && e.Type == duckdb.ErrorTypeOutOfMemory
+}
+
+func (l *Lake) mergeFiles(ctx context.Context, t *Table, merged []Position, parts []Part, memory string) (files int, err error) {
 	dir, err := os.MkdirTemp(l.config.Temp, "tapedeck-merge-")
 	if err != nil {
 		return 0, err
 	}
 	defer os.RemoveAll(dir)
-	w, closeDB, err := l.openMerger(ctx, t, dir, merged)
+	w, closeDB, err := l.openMerger(ctx, t, dir, merged, memory)
 	if err != nil {
 		return 0, err
 	}
@@ -181,8 +195,9 @@ func (l *Lake) mergeFiles(ctx context.Context, t *Table, merged []Position, part
 	return files, nil
 }
 
-// openMerger opens a DuckDB of its own, with its temporary files in dir.
-func (l *Lake) openMerger(ctx context.Context, t *Table, dir string, merged []Position) (w *merger, closeDB func(), err error) {
+// openMerger opens a DuckDB of its own, with its temporary files in dir and so
+// much memory, as DuckDB writes it.
+func (l *Lake) openMerger(ctx context.Context, t *Table, dir string, merged []Position, memory string) (w *merger, closeDB func(), err error) {
 	connector, err := duckdb.NewConnector("", nil)
 	if err != nil {
 		return nil, nil, err
@@ -194,7 +209,7 @@ func (l *Lake) openMerger(ctx context.Context, t *Table, dir string, merged []Po
 	}
 	db.SetMaxOpenConns(1)
 	for _, statement := range []string{
-		"SET memory_limit = " + quote(l.config.MergeMemory),
+		"SET memory_limit = " + quote(memory),
 		"SET threads = 1", // each takes memory of its own, and nobody waits
 		"SET temp_directory = " + quote(filepath.Join(dir, "spill")),
 		"SET TimeZone = 'UTC'",
@@ -317,7 +332,11 @@ func (w *merger) write(ctx context.Context, h Hour, old, out string) error {
 	q, rows := fresh, []string{fresh}
 	if old != "" {
 		before := fmt.Sprintf("SELECT %s FROM read_parquet(%s, hive_partitioning = false)", columns, quote(old))
-		q, rows = w.union(before, fresh), append(rows, before)
+		near, err := w.near(ctx, h)
+		if err != nil {
+			return err
+		}
+		q, rows = w.union(before, near, fresh), append(rows, before)
 	}
 	metadata := ""
 	if len(w.table.Key) == 0 {
@@ -338,8 +357,27 @@ func (w *merger) write(ctx context.Context, h Hour, old, out string) error {
 	return err
 }
 
-// union is what a file holds after a merge: every row once, nothing less than before.
-func (w *merger) union(before, fresh string) string {
+// near is a condition on the rows that can have a fresh row's key: those of its
+// times. Of a whole hour more would have to be kept in memory than a merge has.
+func (w *merger) near(ctx context.Context, h Hour) (string, error) {
+	at := ident(w.table.Time)
+	if !slices.Contains(w.table.Key, w.table.Time) {
+		return "true", nil
+	}
+	var from, to sql.NullInt64
+	row := w.db.QueryRowContext(ctx, fmt.Sprintf("SELECT epoch_us(min(%[1]s)), epoch_us(max(%[1]s)) FROM fresh WHERE coalesce(hour_, 0) = %[2]d", at, h))
+	if err := row.Scan(&from, &to); err != nil {
+		return "", err
+	}
+	if !from.Valid {
+		return at + " IS NULL", nil
+	}
+	return fmt.Sprintf("(%[1]s IS NULL OR %[1]s BETWEEN make_timestamp(%[2]d) AND make_timestamp(%[3]d))", at, from.Int64, to.Int64), nil
+}
+
+// union is what a file holds after a merge: every row once, nothing less than
+// before. near is a condition on the rows of before that fresh ones can be.
+func (w *merger) union(before, near, fresh string) string {
 	t := w.table
 	if len(t.Key) == 0 && w.replaces != nil {
 		return fmt.Sprintf("SELECT * FROM (%s) b WHERE NOT %s UNION ALL %s", before, within("b", *w.replaces), fresh)
@@ -360,13 +398,14 @@ func (w *merger) union(before, fresh string) string {
 	if w.replaces != nil {
 		return fmt.Sprintf("%s UNION ALL SELECT * FROM (%s) b WHERE NOT EXISTS (SELECT 1 FROM (%s) f WHERE %s)", fresh, before, fresh, same("b", "f"))
 	}
+	known := fmt.Sprintf("SELECT * FROM (%s) WHERE %s", before, near)
 	if t.Revision == "" {
 		return fmt.Sprintf("%s UNION ALL SELECT * FROM (%s) f WHERE NOT EXISTS (SELECT 1 FROM (%s) b WHERE %s)",
-			before, fresh, before, same("b", "f"))
+			before, fresh, known, same("b", "f"))
 	}
 	revision := ident(t.Revision)
 	newer := fmt.Sprintf("SELECT * FROM (%s) f WHERE NOT EXISTS (SELECT 1 FROM (%s) b WHERE %s AND b.%s >= f.%s)",
-		fresh, before, same("b", "f"), revision, revision)
+		fresh, known, same("b", "f"), revision, revision)
 	return fmt.Sprintf("WITH newer AS MATERIALIZED (%s) SELECT * FROM newer UNION ALL SELECT * FROM (%s) b WHERE NOT EXISTS (SELECT 1 FROM newer n WHERE %s)",
 		newer, before, same("b", "n"))
 }

@@ -242,7 +242,7 @@ func (w *Rewriting) Commit(ctx context.Context, from, to Hour, read []Span, prog
 		}
 		f.file = nil
 	}
-	m, closeDB, err := w.lake.openMerger(ctx, w.table, w.dir, nil)
+	m, closeDB, err := w.lake.openMerger(ctx, w.table, w.dir, nil, muchMemory)
 	if err != nil {
 		return 0, err
 	}
