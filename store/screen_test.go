@@ -35,6 +35,12 @@ func TestBarsForTheScreen(t *testing.T) {
 	archive(t, l, log, lake.Bars, "b", 0, 500)
 	db := openDB(t, store.Config{Lake: l, Log: log})
 
+	// DuckDB's rule that rewrites windows fails now and then on a keyed view.
+	plan := fmt.Sprint(query(t, db, `EXPLAIN SELECT * FROM (SELECT symbol, row_number() OVER (PARTITION BY symbol ORDER BY time DESC) AS n FROM bars) WHERE n = 1`))
+	if !strings.Contains(plan, "WINDOW") {
+		t.Errorf("the window is gone from the plan:\n%s", plan)
+	}
+
 	bars, err := db.Bars(t.Context(), "AAPL", market.Minute, start, start.Add(time.Hour), 0)
 	if err != nil || len(bars) != 60 || bars[0].Time != start || bars[59].Close != 159 || bars[3].Interval != market.Minute || bars[3].VWAP != 1.5 || bars[3].Trades != 2 || bars[3].Volume != 7 {
 		t.Errorf("%d bars, %v: %+v", len(bars), err, bars)

@@ -214,6 +214,7 @@ func (l *Lake) openMerger(ctx context.Context, t *Table, dir string, merged []Po
 		"SET temp_directory = " + quote(filepath.Join(dir, "spill")),
 		"SET TimeZone = 'UTC'",
 		"SET preserve_insertion_order = false",
+		"SET disabled_optimizers = 'top_n_window_elimination'", // it drops rows whose order is NULL: duckdb/duckdb issue 24363
 	} {
 		if _, err := db.ExecContext(ctx, statement); err != nil {
 			closeDB()
