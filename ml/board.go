@@ -203,7 +203,7 @@ func (m *record) settle(p *market.Prediction, price, drift float64) Outcome {
 	if p.BackFilled {
 		tallies, symbols = m.filled, m.filledSymbols
 	} else {
-		m.band.Observe(p.Horizon, o.inside())
+		m.band.Observe(p.Horizon, p.Bar, o.inside())
 		if p.Version != m.version {
 			return result
 		}

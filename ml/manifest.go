@@ -79,7 +79,8 @@ type Calibration struct {
 	Shrink float64 `json:"shrink"`
 	// Width is half the 80 % interval: the split-conformal quantile of the
 	// absolute residuals of held-out rows (Lei et al., Distribution-free
-	// predictive inference for regression, JASA 113, 2018).
+	// predictive inference for regression, JASA 113, 2018), drawn towards that of
+	// the next shorter horizon where few stretches were held out.
 	Width   float64 `json:"width"`
 	HeldOut int     `json:"heldout"` // residuals
 }

@@ -102,6 +102,7 @@ type training struct {
 	from   market.Time
 	until  market.Time // nothing later is known
 	heldAt market.Time // first held-out minute
+	spared int         // held-out minutes
 	fit    []sample    // before it, at most MaxRows, in order
 	held   []sample
 }
@@ -127,7 +128,7 @@ func (t *training) split(until market.Time) error {
 		return fmt.Errorf("%w: %d minutes of features, want %d or more; the first come after half an hour of bars",
 			ErrData, len(minutes), t.config.leastMinutes())
 	}
-	t.from, t.heldAt = minutes[0], minutes[len(minutes)-held]
+	t.from, t.heldAt, t.spared = minutes[0], minutes[len(minutes)-held], held
 	t.fit = t.data.samples(minutes[0], t.heldAt.Add(-shortest))
 	t.held = t.data.samples(t.heldAt, until)
 	random := rand.New(rand.NewPCG(t.config.Seed, 1))

@@ -70,6 +70,7 @@ func (t *training) forests(ctx context.Context, m *Model) error {
 		m.manifest.Calibration = append(m.manifest.Calibration,
 			calibrate(horizon, answers, relative, t.known(t.held, horizon, false, t.until)))
 	}
+	steady(m.manifest.Calibration, t.spared)
 	m.manifest.Importance = shares(gains)
 	return nil
 }

@@ -154,5 +154,6 @@ func (t *training) calibrateNetwork(ctx context.Context, m *Model) error {
 		m.manifest.Calibration = append(m.manifest.Calibration, calibrate(horizon, answers,
 			t.known(t.held, horizon, t.config.Relative, t.until), t.known(t.held, horizon, false, t.until)))
 	}
+	steady(m.manifest.Calibration, t.spared)
 	return nil
 }

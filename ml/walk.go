@@ -210,7 +210,7 @@ func (f *forward) settle(t market.Time) {
 			}
 			o := outcome{mean: float64(w.mean), low: float64(w.low), high: float64(w.high), real: real,
 				drift: float64(f.data.series[w.series].drift[w.row]) * float64(horizon/60)}
-			f.band.Observe(horizon, o.inside())
+			f.band.Observe(horizon, w.at, o.inside())
 			f.tallies[h].add(w.at, o)
 			if f.judge != nil {
 				f.judge.take(w, h, o)
