@@ -23,6 +23,7 @@ type Board struct {
 	mu      sync.Mutex
 	models  map[string]*record
 	symbols map[string]*follower
+	longest int32     // horizon of a prediction
 	settled []Outcome // of the bar in hand
 }
 
@@ -31,20 +32,11 @@ type record struct {
 	name, version string // version of the newest prediction
 	made          market.Time
 	band          Band
-	horizons      map[int32]*tally // live ones
-	filled        map[int32]*tally // back-filled ones
-	symbols       map[symbolHorizon]*block
-	filledSymbols map[symbolHorizon]*block
+	horizons      map[int32]*tally
 }
 
 func newRecord(name string) *record {
-	return &record{name: strings.Clone(name), horizons: make(map[int32]*tally), filled: make(map[int32]*tally),
-		symbols: make(map[symbolHorizon]*block), filledSymbols: make(map[symbolHorizon]*block)}
-}
-
-type symbolHorizon struct {
-	symbol  string
-	horizon int32
+	return &record{name: strings.Clone(name), horizons: make(map[int32]*tally)}
 }
 
 // follower is the price of one symbol and what waits for it.
@@ -93,22 +85,23 @@ func NewBoard() *Board {
 
 // Predict takes a prediction. It returns false for a repeat, for one that is
 // older than the newest of its symbol, model and horizon, for one that came when
-// its outcome was already there, and for one that makes no sense.
+// its outcome was already there, for one that was made afterwards over history,
+// and for one that makes no sense.
 func (b *Board) Predict(p *market.Prediction) bool {
-	if !(p.Base > 0 && p.Low > 0 && p.Low <= p.Mean && p.Mean <= p.High) || math.IsInf(p.High, 0) || p.Horizon < 60 || p.Horizon%60 != 0 {
+	if !(p.Base > 0 && p.Low > 0 && p.Low <= p.Mean && p.Mean <= p.High) || math.IsInf(p.High, 0) || p.Horizon < 60 || p.Horizon%60 != 0 || p.BackFilled {
 		return false
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.longest = max(b.longest, p.Horizon)
 	m := b.models[p.Model]
 	if m == nil {
 		m = newRecord(p.Model)
 		b.models[m.name] = m
 	}
-	if p.Made >= m.made && !p.BackFilled {
+	if p.Made >= m.made {
 		if m.version != p.Version && m.version != "" { // its record is its own
 			clear(m.horizons)
-			clear(m.symbols)
 		}
 		m.version, m.made = strings.Clone(p.Version), p.Made
 	}
@@ -199,28 +192,16 @@ func (m *record) settle(p *market.Prediction, price, drift float64) Outcome {
 		drift: drift, real: math.Log(price / p.Base)}
 	result := Outcome{Prediction: *p, Price: price, Inside: o.inside(),
 		Hit: o.real != 0 && o.mean != 0 && (o.real > 0) == (o.mean > 0)}
-	tallies, symbols := m.horizons, m.symbols
-	if p.BackFilled {
-		tallies, symbols = m.filled, m.filledSymbols
-	} else {
-		m.band.Observe(p.Horizon, p.Bar, o.inside())
-		if p.Version != m.version {
-			return result
-		}
+	m.band.Observe(p.Horizon, p.Bar, o.inside())
+	if p.Version != m.version {
+		return result
 	}
-	t := tallies[p.Horizon]
+	t := m.horizons[p.Horizon]
 	if t == nil {
 		t = &tally{horizon: p.Horizon, limit: maxBlocks}
-		tallies[p.Horizon] = t
+		m.horizons[p.Horizon] = t
 	}
 	t.add(p.Bar, o)
-	key := symbolHorizon{p.Symbol, p.Horizon}
-	s := symbols[key]
-	if s == nil {
-		s = &block{}
-		symbols[key] = s
-	}
-	s.add(o)
 	return result
 }
 
@@ -237,51 +218,11 @@ func (b *Board) Band(model string) *Band {
 	return &m.band
 }
 
-// Backfill takes predictions that were made over history, with the bars of it,
-// both in any order, and returns their outcomes: those that came due with the
-// bars. The others wait for live bars like live predictions.
-func (b *Board) Backfill(predictions []market.Prediction, bars []market.Bar) []Outcome {
-	predictions, bars = slices.Clone(predictions), slices.Clone(bars)
-	slices.SortStableFunc(predictions, func(a, b market.Prediction) int { return cmp.Compare(a.Bar, b.Bar) })
-	slices.SortStableFunc(bars, func(a, b market.Bar) int { return cmp.Compare(a.Time, b.Time) })
-	past := NewBoard()
-	var outcomes []Outcome
-	for i := range bars {
-		for len(predictions) > 0 && predictions[0].Bar < bars[i].Time {
-			past.Predict(&predictions[0])
-			predictions = predictions[1:]
-		}
-		outcomes = append(outcomes, past.Close(&bars[i])...)
-	}
-	for i := range predictions {
-		past.Predict(&predictions[i])
-	}
-	b.mu.Lock()
-	for name, m := range past.models {
-		mine := b.models[name]
-		if mine == nil {
-			mine = newRecord(name)
-			b.models[mine.name] = mine
-		}
-		mine.filled, mine.filledSymbols = m.filled, m.filledSymbols
-	}
-	b.mu.Unlock()
-	for _, f := range past.symbols {
-		for _, q := range f.waiting {
-			for i := range q.list {
-				b.Predict(&q.list[i].Prediction)
-			}
-		}
-	}
-	return outcomes
-}
-
 // Standing is the record of one model.
 type Standing struct {
 	Model, Version string
 	Made           market.Time // of the newest live prediction; 0: none
 	Live           []Score     // by horizon
-	BackFilled     []Score     // of predictions made afterwards over history
 }
 
 // Standings are the records of all models, by name. It costs some milliseconds
@@ -291,9 +232,7 @@ func (b *Board) Standings() []Standing {
 	defer b.mu.Unlock()
 	var list []Standing
 	for _, m := range b.models {
-		s := Standing{Model: m.name, Version: m.version, Made: m.made}
-		s.Live, s.BackFilled = scores(m.horizons), scores(m.filled)
-		list = append(list, s)
+		list = append(list, Standing{Model: m.name, Version: m.version, Made: m.made, Live: scores(m.horizons)})
 	}
 	slices.SortFunc(list, func(a, b Standing) int { return strings.Compare(a.Model, b.Model) })
 	return list
@@ -305,42 +244,5 @@ func scores(tallies map[int32]*tally) []Score {
 		list = append(list, t.score())
 	}
 	slices.SortFunc(list, func(a, b Score) int { return cmp.Compare(a.Horizon, b.Horizon) })
-	return list
-}
-
-// SymbolScore is the record of one model on one symbol, live and back-filled.
-// One symbol's forecasts are too few and too alike for intervals.
-type SymbolScore struct {
-	Symbol    string
-	N         int
-	Skill     float64 // against no change; NaN without outcomes that differ from it
-	Direction float64 // share of right signs; NaN: no price moved
-	Coverage  float64
-}
-
-// Symbols are the records of a model for a horizon by symbol, by name.
-func (b *Board) Symbols(model string, horizon int32) []SymbolScore {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	m := b.models[model]
-	if m == nil {
-		return nil
-	}
-	all := make(map[string]block)
-	for _, part := range []map[symbolHorizon]*block{m.symbols, m.filledSymbols} {
-		for key, s := range part {
-			if key.horizon == horizon {
-				sum := all[key.symbol]
-				sum.merge(s)
-				all[key.symbol] = sum
-			}
-		}
-	}
-	list := make([]SymbolScore, 0, len(all))
-	for symbol, s := range all {
-		list = append(list, SymbolScore{Symbol: symbol, N: s.n, Skill: skill(s.squares, s.base).Value,
-			Direction: float64(s.hits) / float64(s.moved), Coverage: float64(s.inside) / float64(s.n)})
-	}
-	slices.SortFunc(list, func(a, b SymbolScore) int { return strings.Compare(a.Symbol, b.Symbol) })
 	return list
 }

@@ -1,7 +1,9 @@
 package ml
 
 import (
+	"encoding/json"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -45,10 +47,6 @@ func TestBoardCountsEachPredictionOnce(t *testing.T) {
 		t.Fatalf("standings %+v", s)
 	}
 	near(t, "mae", s[0].Live[0].MAE, math.Log(101.5/101))
-	list := b.Symbols(XGBoost, 120)
-	if len(list) != 1 || list[0].Symbol != "AAPL" || list[0].N != 1 || list[0].Coverage != 1 {
-		t.Errorf("by symbol %+v", list)
-	}
 }
 
 // Where nothing was traded in the minute the last price before it counts, and
@@ -72,32 +70,79 @@ func TestBoardGapsAndSessions(t *testing.T) {
 	}
 }
 
-// Back-filled predictions have a record of their own, also when they are laid
-// down again, and do not move the live band.
-func TestBoardBackfill(t *testing.T) {
-	var bars []market.Bar
-	var predictions []market.Prediction
-	for m := range 60 {
-		bars = append(bars, *bar(m, 100+float64(m%3)))
-		p := forecast(m, 300, 100, 100.5)
-		p.BackFilled = true
-		predictions = append(predictions, *p)
-	}
+// What was made afterwards over history is no live record.
+func TestBoardTakesNoBackFilled(t *testing.T) {
 	b := NewBoard()
-	for range 2 {
-		if got := len(b.Backfill(predictions, bars)); got != 55 {
-			t.Fatalf("%d outcomes, want 55", got)
-		}
-		s := b.Standings()[0]
-		if len(s.Live) != 0 || s.BackFilled[0].N != 55 {
-			t.Fatalf("standings %+v", s)
-		}
-		if list := b.Symbols(XGBoost, 300); len(list) != 1 || list[0].N != 55 {
-			t.Fatalf("by symbol %+v", list)
+	b.Close(bar(0, 100))
+	p := forecast(0, 60, 100, 101)
+	p.BackFilled = true
+	if b.Predict(p) || len(b.Close(bar(1, 101))) != 0 || len(b.Standings()) != 0 {
+		t.Errorf("it counts: %+v", b.Standings())
+	}
+}
+
+// Killed at any minute and brought back from what was kept some minutes before,
+// with the forecasts and bars that were recorded since, a board is what it would
+// have been: every forecast counts once, and the bands are the same.
+func TestBoardOutlivesItsProcess(t *testing.T) {
+	const minutes, every = 120, 5
+	step := func(b *Board, m int) {
+		price := 100 + 3*math.Sin(float64(m)) + float64(m%7)/3
+		b.Close(bar(m, price))
+		for _, horizon := range []int32{60, 300, 1800} {
+			p := forecast(m, horizon, price, price*1.001)
+			if m >= 90 {
+				p.Version = "2"
+			}
+			b.Predict(p)
 		}
 	}
-	if f := b.Band(XGBoost).Factor(300); f != 1 {
-		t.Errorf("the live band is %g", f)
+	whole := NewBoard()
+	for m := range minutes {
+		step(whole, m)
+	}
+	for killed := 1; killed < minutes; killed += 3 {
+		b, kept := NewBoard(), []byte(nil)
+		for m := range killed {
+			step(b, m)
+			if m%every == 0 {
+				var err error
+				if kept, err = json.Marshal(b); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		b = NewBoard()
+		if err := json.Unmarshal(kept, b); err != nil {
+			t.Fatal(err)
+		}
+		for m := max((killed-1)/every*every-30, 0); m < minutes; m++ { // what is recorded comes from before it was kept
+			step(b, m)
+		}
+		if !slices.EqualFunc(b.Standings(), whole.Standings(), func(a, b Standing) bool {
+			return a.Version == b.Version && a.Made == b.Made && slices.EqualFunc(a.Live, b.Live, func(a, b Score) bool {
+				return a.N == b.N && a.Blocks == b.Blocks && math.Abs(a.MAE-b.MAE) < 1e-12 && a.Coverage == b.Coverage
+			})
+		}) {
+			t.Fatalf("killed at minute %d: %+v, want %+v", killed, b.Standings(), whole.Standings())
+		}
+		for _, horizon := range []int32{60, 300, 1800} {
+			near(t, "band", b.Band(XGBoost).Factor(horizon), whole.Band(XGBoost).Factor(horizon))
+		}
+	}
+}
+
+// What is no board's is refused, and the board stays as it was.
+func TestBoardRefusesGarbage(t *testing.T) {
+	for _, text := range []string{"", "{", `{"format":2}`, `{"format":1,"models":[{"name":"x","bands":[{"horizon":60,"width":1e300}]}]}`,
+		`{"format":1,"models":[{"name":"x","tallies":[{"horizon":0}]}]}`, `{"format":1,"symbols":[{"symbol":"A","close":-1}]}`} {
+		b := NewBoard()
+		if err := json.Unmarshal([]byte(text), b); err == nil {
+			t.Errorf("%s was taken", text)
+		}
+		if b.Newest() != 0 || len(b.Standings()) != 0 {
+			t.Errorf("%s left something behind", text)
+		}
 	}
 }
 

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -24,7 +27,8 @@ import (
 // comes when its outcome is known is none.
 type forecaster struct {
 	models *modelShelf
-	past   func(ctx context.Context) ([]market.Bar, error) // the last hours
+	past   recordedPast
+	kept   *place // where the record is kept; nil: nowhere
 	slog   *slog.Logger
 
 	panel   *features.Panel
@@ -35,7 +39,20 @@ type forecaster struct {
 
 	standings []ml.Standing
 	judged    market.Time // minute of the standings
+	written   market.Time // minute of the record that is kept
 }
+
+// recordedPast reads the one-minute bars of the last hours and then, from the
+// time that the function for them answers, the predictions that were made live;
+// with 0 none.
+type recordedPast func(ctx context.Context, bars func([]market.Bar) market.Time, prediction func(*market.Prediction)) error
+
+// The record of the models is kept every few minutes: what was recorded since
+// then brings it up to the moment, so that nothing is lost between.
+const (
+	scoreboardFile  = "scoreboard.json"
+	scoreboardEvery = 5 * time.Minute
+)
 
 // arrivals are the times at which the bars of a minute came.
 type arrivals struct {
@@ -48,25 +65,71 @@ const (
 	predictLimit = 5 * time.Second        // for a model's answer; later it is of no use
 )
 
-func newForecaster(models *modelShelf, past func(context.Context) ([]market.Bar, error), logger *slog.Logger) *forecaster {
-	return &forecaster{models: models, past: past, slog: logger, board: ml.NewBoard()}
+func newForecaster(models *modelShelf, past recordedPast, kept *place, logger *slog.Logger) *forecaster {
+	return &forecaster{models: models, past: past, kept: kept, slog: logger, board: ml.NewBoard()}
 }
 
 // Warm reads the last hours: averages and windows are full from the first
-// minute on.
+// minute on, and the record of the models goes on where it was.
 func (f *forecaster) Warm(ctx context.Context) error {
 	f.panel, f.minutes, f.traded = features.NewPanel(), map[market.Time]*arrivals{}, 0
-	bars, err := f.past(ctx)
+	if f.board.Newest() == 0 {
+		f.restore()
+	}
+	var bars []market.Bar // that the board has not seen, oldest first
+	closeUntil := func(t market.Time) {
+		n := 0
+		for ; n < len(bars) && bars[n].Time <= t; n++ {
+			f.board.Close(&bars[n])
+		}
+		bars = bars[n:]
+	}
+	err := f.past(ctx, func(list []market.Bar) market.Time {
+		f.panel.Feed(list, nil)
+		slices.SortStableFunc(list, func(a, b market.Bar) int { return cmp.Compare(a.Time, b.Time) })
+		bars = list
+		newest := f.board.Newest()
+		if newest == 0 {
+			return 0
+		}
+		if len(bars) == 0 || bars[len(bars)-1].Time < newest { // a replay from its beginning
+			f.board = ml.NewBoard()
+			return 0
+		}
+		return f.board.Open()
+	}, func(p *market.Prediction) {
+		closeUntil(p.Bar)
+		f.board.Predict(p)
+	})
 	if err != nil {
 		return err
 	}
-	f.panel.Feed(bars, nil)
-	for i := range bars {
-		f.board.Close(&bars[i])
-	}
+	closeUntil(math.MaxInt64)
 	f.panel.Frame(&f.frame)
 	f.traded = len(f.frame.Symbols)
 	return nil
+}
+
+// restore takes up the record that an earlier run kept.
+func (f *forecaster) restore() {
+	if f.kept == nil {
+		return
+	}
+	err := f.kept.readJSON(scoreboardFile, f.board)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		f.slog.Warn("the live record of the models begins anew: " + err.Error())
+	}
+}
+
+// keep writes the record down, now and then.
+func (f *forecaster) keep() {
+	if f.kept == nil || f.frame.Time.Sub(f.written) < scoreboardEvery {
+		return
+	}
+	f.written = f.frame.Time
+	if err := f.kept.writeJSON(scoreboardFile, f.board); err != nil {
+		f.slog.Warn("the live record of the models is not kept: " + err.Error())
+	}
 }
 
 // Bar takes a closed one-minute bar.
@@ -114,6 +177,7 @@ func (f *forecaster) Predict(ctx context.Context, now time.Time, emit func(*mark
 		if err := f.ask(ctx, m, emit); err != nil {
 			return err
 		}
+		f.keep()
 	}
 }
 
@@ -180,19 +244,26 @@ func (f *forecaster) Models() ([]live.Model, live.Level, string) {
 }
 
 // recentMinutes reads the newest one-minute bars of every symbol from the lake
-// and the log. SQL is opened for this alone: it takes memory.
-func (h *held) recentMinutes(c Config, logger *slog.Logger) func(context.Context) ([]market.Bar, error) {
+// and the log, and predictions. SQL is opened for this alone: it takes memory.
+func (h *held) recentMinutes(c Config, logger *slog.Logger) recordedPast {
 	const minutes = 120
-	return func(ctx context.Context) ([]market.Bar, error) {
+	return func(ctx context.Context, feed func([]market.Bar) market.Time, prediction func(*market.Prediction)) (err error) {
 		db, err := openStore(ctx, c, h.place, h.lake, h.log, logger)
 		if err != nil {
-			return nil, err
+			return err
 		}
+		defer func() { err = errors.Join(err, db.Close()) }()
 		before, from := market.At(time.Now()).Add(time.Minute), market.Time(0)
 		if c.Feed != "replay" { // whose time is its own
 			from = before.Add(-26 * time.Hour)
 		}
 		bars, err := db.RecentBars(ctx, market.Minute, minutes, from, before)
-		return bars, errors.Join(err, db.Close())
+		if err != nil {
+			return err
+		}
+		if since := feed(bars); since > 0 {
+			return db.EachPrediction(ctx, since, prediction)
+		}
+		return nil
 	}
 }

@@ -72,11 +72,24 @@ func someMinutes(symbols, from, to int) []market.Bar {
 	return bars
 }
 
+// pastOf is a past with these bars and predictions.
+func pastOf(bars []market.Bar, predictions []market.Prediction) recordedPast {
+	return func(_ context.Context, feed func([]market.Bar) market.Time, prediction func(*market.Prediction)) error {
+		since := feed(slices.Clone(bars))
+		for i := range predictions {
+			if since > 0 && predictions[i].Bar >= since {
+				prediction(&predictions[i])
+			}
+		}
+		return nil
+	}
+}
+
 // forecastsOf runs a forecaster that is warm on an hour of twenty symbols.
 func forecastsOf(t *testing.T, models ...*askedModel) (*forecaster, func(now time.Time) []market.Prediction) {
 	t.Helper()
 	shelf := &modelShelf{load: func([]*askedModel) ([]*askedModel, error) { return models, nil }}
-	f := newForecaster(shelf, func(context.Context) ([]market.Bar, error) { return someMinutes(20, 0, 60), nil }, discard())
+	f := newForecaster(shelf, pastOf(someMinutes(20, 0, 60), nil), nil, discard())
 	if err := f.Warm(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -350,5 +363,70 @@ func TestModelsAreAskedThroughTheEndpoint(t *testing.T) {
 	}
 	if err := predictor.Predict(t.Context(), batch, got); err == nil {
 		t.Error("an endpoint that is closed answers")
+	}
+}
+
+// A forecaster that is started again has the record and the bands that it would
+// have without the break, and counts nothing twice. A replay that begins anew
+// begins a new record.
+func TestTheRecordOutlivesItsProcess(t *testing.T) {
+	const end = 93
+	models := func() *modelShelf {
+		return &modelShelf{load: func([]*askedModel) ([]*askedModel, error) {
+			return []*askedModel{steadyModel("xgboost", true, &evenly{})}, nil
+		}}
+	}
+	at := &place{dir: t.TempDir()}
+	var bars []market.Bar
+	var predictions []market.Prediction
+	follow := func(f *forecaster, from, to int) {
+		t.Helper()
+		for m := from; m < to; m++ {
+			minute := someMinutes(20, m, m+1)
+			bars = append(bars, minute...)
+			f.take(minute)
+			if err := f.Predict(t.Context(), time.Now(), func(p *market.Prediction) error {
+				predictions = append(predictions, *p)
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	start := func(at *place) *forecaster {
+		t.Helper()
+		f := newForecaster(models(), pastOf(bars, predictions), at, discard())
+		if err := f.Warm(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	bars = someMinutes(20, 0, 60)
+	f := start(at)
+	follow(f, 60, 78) // the record is kept at 60, 65, 70 and 75
+	f = start(at)
+	follow(f, 78, end)
+	again, againFactor := f.board.Standings(), f.board.Band("xgboost").Factor(300)
+
+	bars, predictions = someMinutes(20, 0, 60), nil
+	f = start(nil)
+	follow(f, 60, end)
+	whole := f.board.Standings()
+	if len(again) != 1 || len(again[0].Live) != 2 || again[0].Live[0].N != 20*(end-61) || again[0].Live[1].N != 20*(end-65) {
+		t.Fatalf("record %+v", again)
+	}
+	for i, s := range again[0].Live {
+		w := whole[0].Live[i]
+		if s.N != w.N || s.Coverage.Value != w.Coverage.Value || math.Abs(s.RMSE-w.RMSE) > 1e-12 {
+			t.Errorf("%+v, want %+v", s, w)
+		}
+	}
+	if w := f.board.Band("xgboost").Factor(300); math.Abs(againFactor-w) > 1e-12 {
+		t.Errorf("the band is %g times as wide, want %g", againFactor, w)
+	}
+
+	bars, predictions = someMinutes(20, 0, 60), nil
+	if f = start(at); f.board.Newest() != bars[len(bars)-1].Time || len(f.board.Standings()) != 0 {
+		t.Errorf("a replay from the beginning: %+v", f.board.Standings())
 	}
 }

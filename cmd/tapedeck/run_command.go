@@ -88,7 +88,7 @@ func runPipeline(ctx context.Context, c Config, stages []string, once bool, trai
 			return failed
 		}
 		defer func() { err = errors.Join(err, asked.close()) }()
-		config.Forecaster = newForecaster(openModels(p.models(), asked, c.Predict.Train, logger), h.recentMinutes(c, logger), logger)
+		config.Forecaster = newForecaster(openModels(p.models(), asked, c.Predict.Train, logger), h.recentMinutes(c, logger), p, logger)
 	}
 	config.Symbols = h.askSymbols(c)
 	behind := backlog{elsewhere: len(stages) > 0 && !slices.Contains(stages, "compute")}
