@@ -39,6 +39,9 @@ var (
 	savedFolders = []string{"queries", "models"}
 )
 
+// besideEntry has the silences, notes and shared queries.
+const besideEntry = "notes.json"
+
 const (
 	backupEntries = 10_000   // most files in a backup
 	backupBytes   = 16 << 30 // most bytes that one unpacks to
@@ -54,7 +57,7 @@ func saves(rel string) bool {
 }
 
 // writeBackup writes everything that is kept here and not in the lake.
-func writeBackup(w io.Writer, c Config, p *place, rules alert.File, now time.Time) (files int, err error) {
+func writeBackup(w io.Writer, c Config, p *place, rules alert.File, beside map[string]json.RawMessage, now time.Time) (files int, err error) {
 	zip := gzip.NewWriter(w)
 	out := tar.NewWriter(zip)
 	add := func(name string, data []byte) error {
@@ -73,7 +76,11 @@ func writeBackup(w io.Writer, c Config, p *place, rules alert.File, now time.Tim
 	if err := alert.WriteYAML(&text, rules); err != nil {
 		return 0, err
 	}
-	if err := errors.Join(add("backup.json", head), add("rules.yaml", text.Bytes()), add("config.yaml", []byte(c.withoutSecrets().yamlText(false, false)))); err != nil {
+	others, err := json.Marshal(beside)
+	if err != nil {
+		return 0, err
+	}
+	if err := errors.Join(add("backup.json", head), add("rules.yaml", text.Bytes()), add(besideEntry, others), add("config.yaml", []byte(c.withoutSecrets().yamlText(false, false)))); err != nil {
 		return files, err
 	}
 	seen := map[string]bool{}
@@ -109,9 +116,10 @@ func writeBackup(w io.Writer, c Config, p *place, rules alert.File, now time.Tim
 
 // backup is what a file holds.
 type backup struct {
-	head  backupHead
-	rules alert.File
-	files int
+	head   backupHead
+	rules  alert.File
+	beside map[string]json.RawMessage // silences, notes, shared queries
+	files  int
 }
 
 // readBackup unpacks into an empty data directory. Nothing is written outside
@@ -152,6 +160,10 @@ func readBackup(r io.Reader, dir string) (b backup, err error) {
 		case h.Name == "rules.yaml":
 			if b.rules, err = alert.ReadYAML(bytes.NewReader(data), ruleWorld()); err != nil {
 				return b, fmt.Errorf("the rules of the backup: %w", err)
+			}
+		case h.Name == besideEntry:
+			if err := json.Unmarshal(data, &b.beside); err != nil {
+				return b, fmt.Errorf("the silences, notes and shared queries of the backup: %w", err)
 			}
 		case h.Name == "config.yaml":
 			if err := os.WriteFile(filepath.Join(dir, "config.restored.yaml"), data, 0o600); err != nil {

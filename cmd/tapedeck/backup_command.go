@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,10 +19,10 @@ func newBackup(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Save what is kept here and not in the lake: rules, settings, layouts, queries, models",
-		Long: `Writes one file (tar.gz) with the alert rules, the settings without their
-secrets, layouts, favourites, histories, saved queries and trained models. Ticks,
-bars and alerts lie in the lake; it is saved by itself (docs/operations.md). A
-running pipeline is not disturbed.`,
+		Long: `Writes one file (tar.gz) with the alert rules, groups, silences, notes, the
+settings without their secrets, layouts, favourites, histories, saved and shared
+queries and trained models. Ticks, bars and alerts lie in the lake; it is saved by
+itself (docs/operations.md). A running pipeline is not disturbed.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := o.config()
@@ -33,8 +34,9 @@ running pipeline is not disturbed.`,
 				return err
 			}
 			var rules alert.File
+			var beside map[string]json.RawMessage
 			if err := o.withRules(cmd.Context(), false, func(b *rulebook) error {
-				rules = alert.File{Rules: b.List(), Groups: b.Groups()}
+				rules, beside = alert.File{Rules: b.List(), Groups: b.Groups()}, b.Beside()
 				return nil
 			}); err != nil {
 				return fmt.Errorf("read the rules: %w", err)
@@ -45,7 +47,7 @@ running pipeline is not disturbed.`,
 				return fmt.Errorf("write the backup: %w", err)
 			}
 			defer os.Remove(part)
-			files, err := writeBackup(f, c, p, rules, time.Now())
+			files, err := writeBackup(f, c, p, rules, beside, time.Now())
 			err = errors.Join(err, f.Sync(), f.Close())
 			if err == nil {
 				err = os.Rename(part, args[0])
@@ -117,6 +119,9 @@ config.restored.yaml, for you to look at: secrets are not in it.`,
 				if _, err := book.Set(cmd.Context(), r); err != nil {
 					return ruleError(r, err)
 				}
+			}
+			if err := book.SetBeside(cmd.Context(), b.beside); err != nil {
+				return err
 			}
 			out := cmd.OutOrStdout()
 			fmt.Fprintf(out, "restored %d rules and %d files of %s (tapedeck %s) into %s\n",

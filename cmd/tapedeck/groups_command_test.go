@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,6 +70,23 @@ func TestGroupsCommand(t *testing.T) {
 	if out := b.must(append([]string{"groups", "show", "query:held"}, other...)...); out != "IBM\nKO\n" {
 		t.Error(out)
 	}
+	beside := func(dir string, use func(*rulebook)) {
+		t.Helper()
+		c := DefaultConfig()
+		c.Data, c.Feed = dir, "replay"
+		book, done, err := openRules(t.Context(), c, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer done()
+		use(book)
+	}
+	shared := json.RawMessage(`{"query":"open","sql":"SELECT 1","revision":3,"edited":1,"by":"eve"}`)
+	beside(data, func(book *rulebook) {
+		if err := book.SetBeside(t.Context(), map[string]json.RawMessage{queryPrefix + "open": shared, queryPrefix + "other": shared, "nonsense": shared}); err != nil {
+			t.Fatal(err)
+		}
+	})
 	saved := filepath.Join(b.dir, "saved.tar.gz")
 	tapedeck("backup", saved)
 	restored := []string{"--data", filepath.Join(b.dir, "restored"), "--feed", "replay"}
@@ -76,6 +94,14 @@ func TestGroupsCommand(t *testing.T) {
 	if out, want := b.must(append([]string{"groups", "ls", "--format", "csv"}, restored...)...), "my list,2,F TSLA,own,"; !strings.Contains(out, want) {
 		t.Error(out)
 	}
+	beside(filepath.Join(b.dir, "restored"), func(book *rulebook) {
+		if all := book.Beside(); len(all) != 1 || string(all[queryPrefix+"open"]) != string(shared) {
+			t.Errorf("beside the rules: %s", all)
+		}
+		if statement, ok := book.SharedQuery("open"); !ok || statement != "SELECT 1" {
+			t.Errorf("shared query: %q", statement)
+		}
+	})
 
 	for _, c := range []struct {
 		want string

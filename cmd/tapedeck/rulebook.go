@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -55,7 +56,8 @@ type rulebook struct {
 	next   int64 // offset after the last record
 	noting bool  // an edit is being made: records are noted
 	noted  [][]byte
-	newer  map[string]bool // names of rules that a newer version wrote
+	newer  map[string]bool            // names of rules that a newer version wrote
+	beside map[string]json.RawMessage // silences, notes and shared queries, by key
 }
 
 // ruleRecord is a record of the topic.
@@ -72,7 +74,7 @@ type ruleRevision struct {
 
 // openRulebook reads the rules that stand. by is who edits.
 func openRulebook(ctx context.Context, log *kafka.Client, by string) (*rulebook, error) {
-	b := &rulebook{log: log, world: ruleWorld(), by: by, now: time.Now, rules: map[string]*ruleRecord{}, newer: map[string]bool{}}
+	b := &rulebook{log: log, world: ruleWorld(), by: by, now: time.Now, rules: map[string]*ruleRecord{}, newer: map[string]bool{}, beside: map[string]json.RawMessage{}}
 	if log == nil {
 		for _, rule := range alert.Defaults() {
 			b.put(&ruleRecord{ruleRevision: ruleRevision{Rule: rule}})
@@ -159,8 +161,13 @@ func (b *rulebook) take(records []kafka.Record) (changed bool) {
 		if b.groups.take(r.Key, r.Value) {
 			continue
 		}
+		if besideRules(r.Key, r.Value) {
+			b.beside[string(r.Key)] = slices.Clone(r.Value)
+			continue
+		}
 		record := new(ruleRecord)
 		if len(r.Value) == 0 { // a tombstone, by another program
+			delete(b.beside, string(r.Key))
 			before := b.rules[string(r.Key)]
 			if before == nil {
 				continue
@@ -171,13 +178,62 @@ func (b *rulebook) take(records []kafka.Record) (changed bool) {
 			b.newer[string(r.Key)] = true
 			continue
 		} else if err != nil || record.Name != string(r.Key) {
-			continue // what screens note there besides
+			continue
 		}
 		delete(b.newer, record.Name)
 		b.put(record)
 		changed = true
 	}
 	return changed
+}
+
+// besideRules says whether a record of the topic is one of those that stand
+// beside the rules and groups: a silence, a note, a shared query.
+func besideRules(key, value []byte) bool {
+	if _, ok := decodeNote(key, value); ok {
+		return true
+	}
+	_, ok := decodeShared(key, value)
+	return ok
+}
+
+// Beside are the silences, notes and shared queries, by their keys.
+func (b *rulebook) Beside() map[string]json.RawMessage {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return maps.Clone(b.beside)
+}
+
+// SetBeside writes such records as they were, those of other kinds left out.
+func (b *rulebook) SetBeside(ctx context.Context, records map[string]json.RawMessage) error {
+	b.edit.Lock()
+	defer b.edit.Unlock()
+	if err := b.open(); err != nil {
+		return err
+	}
+	var err error
+	for _, key := range slices.Sorted(maps.Keys(records)) {
+		if err == nil && besideRules([]byte(key), records[key]) {
+			err = b.producer.ProduceContext(ctx, kafka.Rules, 0, []byte(key), records[key])
+		}
+	}
+	if err == nil {
+		err = b.producer.Flush(ctx)
+	}
+	if err != nil {
+		b.abandon(ctx)
+		return fmt.Errorf("write silences, notes and shared queries: %w", err)
+	}
+	return b.refresh(ctx)
+}
+
+// SharedQuery is a query that analysts share.
+func (b *rulebook) SharedQuery(name string) (statement string, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	key := queryPrefix + name
+	r, ok := decodeShared([]byte(key), b.beside[key])
+	return r.SQL, ok && !r.Removed
 }
 
 func (b *rulebook) put(r *ruleRecord) {

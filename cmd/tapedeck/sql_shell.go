@@ -27,6 +27,7 @@ type shell struct {
 	sql     screenSQL
 	history tui.SQLHistory
 	saved   tui.SavedQueries
+	shared  func(name string) (statement string, ok bool) // among analysts
 	limit   int
 	format  string
 	line    func(prompt string) (string, error) // io.EOF ends, errAbandoned begins anew
@@ -44,7 +45,7 @@ the history, which the workstation's SQL view shares.
   .engine NAME       who answers: local, duckdb, athena or trino
   .export FILE       the last statement's whole result into FILE.csv, .json or .parquet
   .save NAME         save the last statement
-  .open NAME         run a saved one; $names in it are asked for
+  .open NAME         run a saved or a shared one; $names in it are asked for
   .quit              or ctrl-d
 `
 
@@ -138,7 +139,11 @@ func (s *shell) command(ctx context.Context, line string) bool {
 		}
 	case ".open":
 		var text string
-		if text, err = s.saved.Open(rest); err == nil {
+		text, err = s.saved.Open(rest)
+		if shared, ok := s.shared(rest); err != nil && ok {
+			text, err = shared, nil
+		}
+		if err == nil {
 			fmt.Fprintln(s.out, text)
 			s.ask(ctx, strings.TrimRight(text, "; \n"))
 		}
@@ -262,7 +267,7 @@ func runShell(ctx context.Context, c Config, limit int, format string, files []*
 		limit = shellRows
 	}
 	s := &shell{sql: newScreenSQL(c, func() (*store.DB, error) { return v.db, nil }), history: tui.SQLHistoryIn(own), saved: tui.SavedQueriesIn(own),
-		limit: limit, format: format, out: &harmless{w: os.Stdout}, asked: &shellHistory{}}
+		shared: v.sharedQuery(ctx), limit: limit, format: format, out: &harmless{w: os.Stdout}, asked: &shellHistory{}}
 	defer s.sql.engines.close()
 	if s.asked.all, err = s.history.Load(); err != nil {
 		fmt.Fprintln(os.Stderr, "note:", err)
@@ -272,6 +277,26 @@ func runShell(ctx context.Context, c Config, limit int, format string, files []*
 	signal.Notify(make(chan os.Signal, 1), os.Interrupt)
 	s.line = terminalLines(ctx, s.asked)
 	return s.run(ctx)
+}
+
+// sharedQuery looks a query up that analysts share, as it stands at that moment.
+func (v *view) sharedQuery(ctx context.Context) func(name string) (statement string, ok bool) {
+	var book *rulebook // none yet
+	return func(name string) (string, bool) {
+		if v.log == nil {
+			return "", false
+		}
+		var err error
+		if book == nil {
+			book, err = openRulebook(ctx, v.log, "")
+		} else {
+			err = book.refresh(ctx)
+		}
+		if err != nil {
+			return "", false
+		}
+		return book.SharedQuery(name)
+	}
 }
 
 // errAbandoned says that a line was given up by ctrl-c.

@@ -21,6 +21,7 @@ func TestShell(t *testing.T) {
 		"select clos", "from bars;",
 		".save best",
 		".open none",
+		".open ours",
 		"select chr(27) || '[2J' as evil;",
 		".export " + filepath.Join(dir, "x.csv"),
 		".format csv",
@@ -29,7 +30,8 @@ func TestShell(t *testing.T) {
 		".quit", "never",
 	}
 	var out bytes.Buffer
-	s := &shell{sql: emptySQL(t), history: tui.SQLHistoryIn(dir), saved: tui.SavedQueriesIn(dir), limit: 10, format: "table", out: &harmless{w: &out}, asked: &shellHistory{}}
+	s := &shell{sql: emptySQL(t), history: tui.SQLHistoryIn(dir), saved: tui.SavedQueriesIn(dir),
+		shared: func(name string) (string, bool) { return "select 7 * 191 as shared", name == "ours" }, limit: 10, format: "table", out: &harmless{w: &out}, asked: &shellHistory{}}
 	s.line = func(string) (string, error) {
 		if len(lines) == 0 {
 			return "", io.EOF
@@ -42,7 +44,7 @@ func TestShell(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := out.String()
-	for _, want := range []string{"answer", "    42\n", "(1 row)", "twice", "it's", "Referenced column \"clos\"", "  select clos\n         ^\n", "no query is called “none”",
+	for _, want := range []string{"answer", "    42\n", "(1 row)", "twice", "it's", "Referenced column \"clos\"", "  select clos\n         ^\n", "no query is called “none”", "1337",
 		"rows: 1, ", "scp ", "one,two,three\n1,,\"\"\n", ".nonsense is no command"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing in:\n%s", want, got)
@@ -55,7 +57,7 @@ func TestShell(t *testing.T) {
 		t.Errorf("%d lines are left", len(lines))
 	}
 	past, err := s.history.Load()
-	if err != nil || len(past) != 7 || !strings.HasPrefix(past[0], "select 40 +\n2") {
+	if err != nil || len(past) != 8 || !strings.HasPrefix(past[0], "select 40 +\n2") {
 		t.Errorf("%q %v", past, err)
 	}
 	if saved, err := s.saved.Open("best"); err != nil || !strings.HasPrefix(saved, "select clos") {

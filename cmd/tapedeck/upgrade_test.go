@@ -201,7 +201,7 @@ func TestHostileBackups(t *testing.T) {
 func FuzzReadBackup(f *testing.F) {
 	var good bytes.Buffer
 	c := DefaultConfig()
-	if _, err := writeBackup(&good, c, newPlace(f.TempDir()), alert.File{}, time.Unix(0, 0)); err != nil {
+	if _, err := writeBackup(&good, c, newPlace(f.TempDir()), alert.File{}, nil, time.Unix(0, 0)); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(good.Bytes())
