@@ -85,8 +85,22 @@ func (f *feeding) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("find the end of the log: %w", err)
 	}
-	resume.Begun = func(id string) bool { return len(rows[id]) > 0 }
+	var failed error
+	rowsOf := func(id string) map[int32]int64 {
+		if failed == nil {
+			failed = rows.search(ctx, f.log, id)
+		}
+		return rows.of[id]
+	}
+	resume.Begun = func(id string) bool { return len(rowsOf(id)) > 0 }
 	sources, final := f.sources(ctx, resume)
+	from := make([]map[int32]int64, len(sources))
+	for i, source := range sources {
+		from[i] = rowsOf(source.ID())
+	}
+	if failed != nil {
+		return fmt.Errorf("find the rows that the log has: %w", failed)
+	}
 	if final == nil {
 		partitions, err := f.log.Partitions(ctx, kafka.Ticks)
 		if err != nil {
@@ -95,7 +109,7 @@ func (f *feeding) run(ctx context.Context) error {
 		var group sync.WaitGroup
 		finals, failures := make([]error, len(sources)), make([]error, len(sources))
 		for i, source := range sources {
-			group.Go(func() { finals[i], failures[i] = f.runSource(ctx, source, partitions, rows[source.ID()]) })
+			group.Go(func() { finals[i], failures[i] = f.runSource(ctx, source, partitions, from[i]) })
 		}
 		group.Wait()
 		if err := errors.Join(failures...); err != nil {
@@ -136,55 +150,87 @@ func (f *feeding) runSource(ctx context.Context, source feed.Source, partitions 
 	return final, f.producer.Flush(ctx)
 }
 
+// sourceRows is how far numbered sources have come in each partition of ticks.
+type sourceRows struct {
+	of       map[string]map[int32]int64 // newest row by source and partition
+	before   []kafka.Range              // what has not been looked at, by partition
+	searched map[string]bool
+}
+
+// tailLength is how many records of a partition's end are always read.
+const tailLength = 5_000
+
 // tail reads the last records of every partition: the newest time, the newest
-// prices, and how far each numbered source has come in each partition.
-func (f *feeding) tail(ctx context.Context) (Resume, map[string]map[int32]int64, error) {
+// prices, and how far numbered sources have come. A clock carries the last row's
+// number, too, and comes every second.
+func (f *feeding) tail(ctx context.Context) (Resume, *sourceRows, error) {
 	resume := Resume{Empty: true, Price: map[string]float64{}}
-	rows := map[string]map[int32]int64{}
+	rows := &sourceRows{of: map[string]map[int32]int64{}, searched: map[string]bool{}}
 	ranges, err := f.log.Offsets(ctx, kafka.Ticks)
 	if err != nil {
 		return resume, nil, err
 	}
 	var names market.Names
 	for p, r := range ranges {
-		partition := int32(p)
-		if r.High == 0 {
-			continue
+		if r.High > 0 {
+			resume.Empty = false
 		}
-		resume.Empty = false
-		// A clock carries the last row's number, too, and comes every second:
-		// the end of the log is enough, unless someone else writes there, too.
-		for _, window := range []int64{5_000, r.High - r.Low} {
-			found := false
-			err := f.log.Read(ctx, kafka.Ticks, partition, max(r.Low, r.High-window), r.High, func(records []kafka.Record) error {
-				for i := range records {
-					record := &records[i]
-					if id, row, ok := rowOf(record.Headers); ok {
-						if rows[id] == nil {
-							rows[id] = map[int32]int64{}
-						}
-						rows[id][partition] = max(rows[id][partition], row)
-						found = true
-					}
-					var tick market.Tick
-					if clock, ok := market.DecodeClock(record.Value); ok {
-						resume.Last = max(resume.Last, clock.Time)
-					} else if names.DecodeTick(record.Value, &tick) == nil {
-						resume.Last = max(resume.Last, tick.Time)
-						resume.Price[tick.Symbol] = tick.Price
-					}
+		from := max(r.Low, r.High-tailLength)
+		rows.before = append(rows.before, kafka.Range{Low: r.Low, High: from})
+		err := f.log.Read(ctx, kafka.Ticks, int32(p), from, r.High, func(records []kafka.Record) error {
+			for i := range records {
+				record := &records[i]
+				rows.take(int32(p), record)
+				var tick market.Tick
+				if clock, ok := market.DecodeClock(record.Value); ok {
+					resume.Last = max(resume.Last, clock.Time)
+				} else if names.DecodeTick(record.Value, &tick) == nil {
+					resume.Last = max(resume.Last, tick.Time)
+					resume.Price[tick.Symbol] = tick.Price
 				}
-				return nil
-			})
-			if err != nil {
-				return resume, nil, err
 			}
-			if found || len(resume.Price) > 0 && r.High-r.Low > 1_000_000 {
-				break
-			}
+			return nil
+		})
+		if err != nil {
+			return resume, nil, err
 		}
 	}
 	return resume, rows, nil
+}
+
+func (s *sourceRows) take(partition int32, record *kafka.Record) {
+	if id, row, ok := rowOf(record.Headers); ok {
+		if s.of[id] == nil {
+			s.of[id] = map[int32]int64{}
+		}
+		s.of[id][partition] = max(s.of[id][partition], row)
+	}
+}
+
+// search reads the whole of the partitions whose end has nothing of a numbered
+// source: others may have written there since.
+func (s *sourceRows) search(ctx context.Context, log *kafka.Client, id string) error {
+	if id == "" || s.searched[id] {
+		return nil
+	}
+	for p := range s.before {
+		r := &s.before[p]
+		if _, found := s.of[id][int32(p)]; found || r.Low == r.High {
+			continue
+		}
+		err := log.Read(ctx, kafka.Ticks, int32(p), r.Low, r.High, func(records []kafka.Record) error {
+			for i := range records {
+				s.take(int32(p), &records[i])
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		r.Low = r.High // of all sources
+	}
+	s.searched[id] = true
+	return nil
 }
 
 func rowOf(headers []kafka.Header) (id string, row int64, ok bool) {
