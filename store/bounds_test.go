@@ -96,7 +96,7 @@ func TestSparedFilesChangeNoAnswer(t *testing.T) {
 			"SELECT count(*), sum(a.close), sum(b.close) FROM bars a LEFT JOIN bars b ON a.time = b.time + INTERVAL 1 DAY AND a.symbol = b.symbol WHERE %s",
 			"SELECT count(*), sum(a.close), sum(b.close) FROM bars a FULL JOIN bars b ON a.time = b.time + INTERVAL 1 HOUR AND a.symbol = b.symbol WHERE %s",
 			"SELECT count(*), sum(a.close), sum(b.close) FROM bars a, bars b WHERE a.time = b.time AND %s",
-			"SELECT count(*), sum(a.close), sum(b.close) FROM bars a ASOF JOIN bars b ON a.symbol = b.symbol AND a.time >= b.time WHERE %s",
+			"SELECT count(*), sum(a.close), sum(b.close) FROM bars a ASOF JOIN bars b ON a.symbol = b.symbol AND a.\"interval\" = b.\"interval\" AND a.time >= b.time WHERE %s",
 			"SELECT count(*), sum(close) FROM bars a WHERE EXISTS (SELECT 1 FROM bars b WHERE b.time = a.time AND a.symbol <> b.symbol) AND %s",
 		}[random.IntN(7)]
 		qualifiers := []string{"a.", "b."}

@@ -258,6 +258,7 @@ func TestDeployIsInterrupted(t *testing.T) {
 	if err := d.Deploy(ctx, p); !errors.Is(err, context.Canceled) || lines[len(lines)-1] != errOnItsWay.Error() {
 		t.Errorf("%v, %v", err, lines)
 	}
+	server.Close() // after the call that was cut off
 	if a.endpoint == "" || len(a.configs) != 1 || slices.Contains(a.calls, "DeleteEndpoint") {
 		t.Errorf("left: %+v", a)
 	}
@@ -272,10 +273,14 @@ func TestDeployLeavesWhatIsOnItsWay(t *testing.T) {
 	if !errors.Is(err, errOnItsWay) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v", err)
 	}
+	server.Close() // after the call that the deadline cut off
 	if a.endpoint == "" || len(a.configs) != 1 || len(a.models) != 1 {
 		t.Errorf("left: %+v", a)
 	}
 	a.calls = nil
+	server = httptest.NewServer(a)
+	t.Cleanup(server.Close)
+	d, _, p = deploying(t, server.URL, nil)
 	if err := d.Deploy(t.Context(), p); err == nil || !strings.Contains(err.Error(), "is Creating, and can be changed once it is in service") {
 		t.Errorf("%v", err)
 	}
