@@ -8,7 +8,7 @@ TOOLS    = $(CURDIR)/.cache/bin
 export CGO_ENABLED = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check lint examples bench fuzz golden test-kafka cluster test-cluster test-cluster-short crash crash-minio clock exact lambda test-trino trino test-aws clean \
+.PHONY: help build run test check lint examples bench bench-peers fuzz golden test-kafka cluster test-cluster test-cluster-short crash crash-minio clock exact lambda test-trino trino test-aws clean \
 	release man soak check-aws check-monitoring vulnerabilities licences
 
 help: ## list the targets
@@ -39,6 +39,11 @@ examples: build ## run the examples
 
 bench: ## benchmarks, each with its ratio
 	$(GO) test -p 1 -run '^$$' -bench . -benchtime 1s ./...
+
+PYTHON ?= python3
+bench-peers: ## the models' benchmarks, then the real libraries on the same work (PYTHON=one that has them; ml/peers.py says how)
+	$(GO) test -p 1 -run '^$$' -bench 'Benchmark(Predict|Train|TrainLarge|FitPeyton)$$' -benchtime 1s ./ml/lstm ./ml/xgboost ./ml/prophet
+	$(PYTHON) ml/peers.py
 
 FUZZTIME ?= 10s
 fuzz: ## fuzz every decoder and parser for FUZZTIME each

@@ -171,7 +171,7 @@ func benchmarkTrain(b *testing.B, data Data, config Config) {
 
 // BenchmarkTrain is the oracle's run: 4,000 rows of 20 features, 100 rounds of
 // depth 6, for which libxgboost takes 166 ms on two threads and 273 on one.
-// testdata/peer.py measures it beside this one.
+// ml/peers.py measures it beside this one.
 func BenchmarkTrain(b *testing.B) {
 	config := DefaultConfig()
 	config.LearningRate = 0.1
