@@ -107,6 +107,7 @@ config.restored.yaml, for you to look at: secrets are not in it.`,
 				return fmt.Errorf("open a log for the rules: %w", err)
 			}
 			defer closeRules()
+			book.models = nil // a rule is laid back as it stood
 			for _, g := range b.rules.Groups {
 				if err := book.SetGroup(cmd.Context(), g); err != nil {
 					return err

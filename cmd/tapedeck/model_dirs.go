@@ -175,6 +175,22 @@ func (d modelDirs) versions() (list []trained, broken error) {
 	return list, broken
 }
 
+// modelNames are the names that models may have here; nil where an endpoint is
+// asked, which knows them itself.
+func (p *place) modelNames(c Config) []string {
+	if c.Predict.Endpoint != "" {
+		return nil
+	}
+	names := []string{ml.LSTM, "prophet", ml.XGBoost}
+	versions, _ := p.models().versions() // what is broken is said elsewhere
+	for _, v := range versions {
+		if !slices.Contains(names, v.Name) {
+			names = append(names, v.Name)
+		}
+	}
+	return names
+}
+
 // find is a version by name; the newest where version is empty.
 func (d modelDirs) find(name, version string) (trained, error) {
 	list, broken := d.versions()

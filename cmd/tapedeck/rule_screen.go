@@ -59,7 +59,7 @@ func (r *screenRules) rules(ctx context.Context) (*rulebook, error) {
 	if err != nil {
 		return nil, err
 	}
-	book.own = r.screen.place.ownLists()
+	book.own, book.models = r.screen.place.ownLists(), r.screen.place.modelNames(r.screen.config)
 	if r.book != nil {
 		r.book.Close()
 	}

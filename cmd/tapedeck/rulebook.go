@@ -40,11 +40,12 @@ var errNoRule = errors.New("there is no such rule")
 // everybody. A rule that was removed stands as a record that says so: it can
 // be brought back. Safe for concurrent use.
 type rulebook struct {
-	log   *kafka.Client // nil: nothing was ever recorded, and nothing can be edited
-	world alert.World
-	own   *ownLists // of who edits; may be nil
-	by    string
-	now   func() time.Time
+	log    *kafka.Client // nil: nothing was ever recorded, and nothing can be edited
+	world  alert.World
+	models []string  // that may predict here; empty: not known
+	own    *ownLists // of who edits; may be nil
+	by     string
+	now    func() time.Time
 
 	edit     sync.Mutex      // one edit at a time
 	producer *kafka.Producer // made by the first edit
@@ -321,8 +322,17 @@ func (b *rulebook) Check(rule market.Rule) error {
 	if len(alert.Groups(rule.Watch)) > 0 {
 		world.Groups = b.groupNames()
 	}
-	_, err := alert.Compile(rule, world)
-	return err
+	if _, err := alert.Compile(rule, world); err != nil {
+		return err
+	}
+	// A model of a name that is like none may be anybody's; one like a known one
+	// is a slip.
+	world.Models = b.models
+	var slip *alert.Problem
+	if _, err := alert.Compile(rule, world); errors.As(err, &slip) && slip.Nearest != "" {
+		return err
+	}
+	return nil
 }
 
 // Set makes a rule or changes the one of its name, and returns it as it stands
@@ -662,7 +672,7 @@ func openRules(ctx context.Context, c Config, write bool) (*rulebook, func(), er
 		v.close()
 		return nil, nil, err
 	}
-	b.own = p.ownLists()
+	b.own, b.models = p.ownLists(), p.modelNames(c)
 	return b, func() { b.Close(); v.close() }, nil
 }
 

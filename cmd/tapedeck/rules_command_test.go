@@ -81,6 +81,7 @@ func TestRulesCommand(t *testing.T) {
 		args []string
 	}{
 		{"                ^ \"prise\" is not known; did you mean price?", []string{"rules", "set", "x", `crosses_above(prise, sma("1m", 5))`}},
+		{`there is no model "xgbost"; did you mean xgboost?`, []string{"rules", "set", "x", `prediction("xgbost").low > price`}},
 		{"in line 2", []string{"rules", "set", "x", "price > 1 and\n  prize > 2"}},
 		{"a new rule needs its condition", []string{"rules", "set", "x"}},
 		{"did you mean \"price drop\"", []string{"rules", "rm", "prise drop"}},
