@@ -322,7 +322,7 @@ func (b *rulebook) Check(rule market.Rule) error {
 	if len(alert.Groups(rule.Watch)) > 0 {
 		world.Groups = b.groupNames()
 	}
-	if _, err := alert.Compile(rule, world); err != nil {
+	if _, err := alert.Compile(rule, world); err != nil || len(b.models) == 0 {
 		return err
 	}
 	// A model of a name that is like none may be anybody's; one like a known one

@@ -140,8 +140,10 @@ func (s *shell) command(ctx context.Context, line string) bool {
 	case ".open":
 		var text string
 		text, err = s.saved.Open(rest)
-		if shared, ok := s.shared(rest); err != nil && ok {
-			text, err = shared, nil
+		if err != nil {
+			if shared, ok := s.shared(rest); ok {
+				text, err = shared, nil
+			}
 		}
 		if err == nil {
 			fmt.Fprintln(s.out, text)
